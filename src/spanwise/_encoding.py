@@ -1,0 +1,575 @@
+"""Turn any value into a JSON text of bounded size, running none of the value's code.
+
+Types are told apart by `type(value)`, contents are read by the base types' own methods, fields
+of records (dataclasses, pydantic, attrs, msgspec, named tuples) are read raw. Secrets are
+masked on the way. The work is bounded by what is kept, not by what is there: a megabyte costs
+what the budget costs.
+
+What was cut says so: `"...[$truncated: 90000 characters]..."` inside a string,
+`{"$truncated": 900, "length": 1000}` among the items of a sequence (head and tail are kept),
+`"$truncated": 12` among the keys of a mapping.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import decimal
+import fractions
+import functools
+import pathlib
+import re
+import types
+import uuid
+import weakref
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable, Iterable
+from itertools import islice
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from spanwise import _raw_fields as raw
+from spanwise._masking import MASK, Masker
+
+TRUNCATED: Final = "$truncated"
+
+_MARGIN = 4096  # read on both sides of a cut, so that a secret across it is still recognised
+_LONGEST_KEY = 256
+_LONGEST_BYTES_AS_TEXT = 1024
+_LONGEST_REPR = 100
+_FEW = 4
+_LARGEST_INT = 2**63 - 1
+_PRINTED_BITS = 4096
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """How much of a value is kept.
+
+    Attributes:
+        bytes: of the whole JSON text, in UTF-8.
+        characters: of the whole JSON text; OpenTelemetry's attribute length limit, if any.
+        string: characters of one string.
+        items: entries of one sequence or mapping.
+        nodes: values of all kinds.
+        depth: containers inside each other.
+    """
+
+    bytes: int = 65_536
+    characters: int | None = None
+    string: int = 16_384
+    items: int = 200
+    nodes: int = 2_000
+    depth: int = 10
+
+    def scaled(self, factor: float, longest: int) -> Limits:
+        """Return limits for a text smaller by the factor; `longest` is its length now."""
+        return dataclasses.replace(
+            self,
+            string=max(8, int(min(self.string, longest) * factor)),
+            items=max(1, int(min(self.items, longest) * factor)),
+            nodes=max(1, int(min(self.nodes, longest) * factor)),
+        )
+
+
+class Encoder:
+    """Encode values within limits and without secrets; holds no state between calls.
+
+    Args:
+        masker: says what is secret.
+        limits: how much is kept.
+        represent: call `repr` (guarded, cut to 100 characters) of what has no JSON form, as
+            recordings of arguments promise; otherwise its type is named.
+    """
+
+    def __init__(
+        self, masker: Masker | None = None, limits: Limits | None = None, *, represent: bool = False
+    ) -> None:
+        self.masker = masker or Masker()
+        self.limits = limits or Limits()
+        self.represent = represent
+
+    def dumps(self, value: object) -> str:
+        """Return the value as one JSON text that keeps every limit."""
+        limits = self.limits
+        data = b""
+        for _ in range(8):
+            data = orjson.dumps(_Walk(self, limits, scan=False).encode(value, 0))
+            text = data.decode()
+            # Almost no text holds anything like a secret. One look at the whole is cheaper than
+            # one at each string; only where it finds something is each string read.
+            if self.masker.suspects(text):
+                data = orjson.dumps(_Walk(self, limits, scan=True).encode(value, 0))
+                text = data.decode()
+            excess = max(len(data) / limits.bytes, len(text) / (limits.characters or len(text)))
+            if excess <= 1:
+                return text
+            limits = limits.scaled(0.8 / excess, len(text))
+        return self._smallest(len(data))
+
+    def text(self, value: str) -> str:
+        """Return the text cut to one string's limit, masked, and valid in UTF-8."""
+        return _Walk(self, self.limits, scan=True).text(value)
+
+    def joined(self, head: str, tail: str, length: int) -> str:
+        """Return a streamed text of which only the head and the tail were kept."""
+        half = self.limits.string // 2
+        kept_head = self.masker.text(_valid(head))[:half]
+        kept_tail = self.masker.text(_valid(tail))[-half:]
+        return f"{kept_head}…[{TRUNCATED}: {length} characters]…{kept_tail}"
+
+    def _smallest(self, length: int) -> str:
+        longest = min(self.limits.bytes, self.limits.characters or self.limits.bytes)
+        for text in (f'{{"{TRUNCATED}":{length}}}', f'"{TRUNCATED}"', '""'):
+            if len(text) <= longest:
+                return text
+        return "0"
+
+
+class _Walk:
+    """One pass over one value, with what is left of the budget."""
+
+    __slots__ = ("bytes_left", "encoder", "limits", "masker", "nodes_left", "path", "scan")
+
+    def __init__(self, encoder: Encoder, limits: Limits, *, scan: bool) -> None:
+        self.encoder = encoder
+        self.masker = encoder.masker
+        self.limits = limits
+        self.scan = scan
+        self.bytes_left = limits.bytes
+        self.nodes_left = limits.nodes
+        self.path: set[int] = set()
+
+    def encode(self, value: Any, depth: int) -> Any:
+        kind = type(value)
+        self.nodes_left -= 1
+        if kind is str:
+            return self.text(value)
+        if value is None or kind is bool:
+            self.bytes_left -= 5
+            return value
+        handler = _HANDLERS.get(kind) if type(kind) is type else None
+        if handler is None:
+            handler = _handler(kind)
+        if handler in _NESTING:
+            identity = id(value)
+            if identity in self.path:
+                return {TRUNCATED: "cycle"}
+            if depth >= self.limits.depth:
+                return {TRUNCATED: "depth", "type": raw.type_name(kind)}
+            self.path.add(identity)
+            try:
+                return handler(self, value, depth + 1)
+            finally:
+                self.path.discard(identity)
+        return handler(self, value, depth)
+
+    def text(self, value: str) -> str:
+        limit = max(0, min(self.limits.string, self.bytes_left))
+        if len(value) > limit:
+            value = self._cut(value, limit)
+        elif self.scan:
+            value = self.masker.text(value)
+        if not value.isascii():
+            value = _valid(value)
+            self.bytes_left -= 2 * len(value)
+        self.bytes_left -= len(value) + 3
+        return value
+
+    def _cut(self, value: str, limit: int) -> str:
+        half = limit // 2
+        head = self.masker.text(_valid(value[: half + _MARGIN]))[:half]
+        tail = self.masker.text(_valid(value[len(value) - half - _MARGIN :]))[-half:] if half else ""
+        return f"{head}…[{TRUNCATED}: {len(value)} characters]…{tail}"
+
+    def mapping(self, items: Iterable[tuple[Any, Any]], length: int, depth: int) -> dict[str, Any]:
+        """Encode pairs; plain values first, so that a huge neighbour cannot crowd them out."""
+        out: dict[str, Any] = {}
+        nested: list[tuple[str, Any]] = []
+        for key, item in items:
+            if self.nodes_left <= 0 or self.bytes_left <= 0:
+                break
+            name = self._key(key, out)
+            if self.masker.hides(name, item):
+                out[name] = MASK
+            elif type(item) in _PLAIN:
+                out[name] = self.encode(item, depth)
+            else:
+                out[name] = None
+                nested.append((name, item))
+        for position, (name, item) in enumerate(nested):
+            share = len(nested) - position
+            held_bytes = self.bytes_left - self.bytes_left // share
+            held_nodes = self.nodes_left - self.nodes_left // share
+            self.bytes_left -= held_bytes
+            self.nodes_left -= held_nodes
+            out[name] = self.encode(item, depth)
+            self.bytes_left += held_bytes
+            self.nodes_left += held_nodes
+        if len(out) < length:
+            out[TRUNCATED] = length - len(out)
+        if "value" in out and self.masker.names_a_secret(out):
+            out["value"] = MASK
+        return out
+
+    def sequence(self, head: list[Any], tail: list[Any], length: int, depth: int) -> list[Any]:
+        """Encode the items from both ends until the budget is used up."""
+        if length == 2 and len(head) == 2:
+            name, item = head
+            name = _as_text(name)
+            if name is not None and self.masker.is_secret_pair((name, _as_text(item))):
+                return [name, MASK]
+        hold = length > _FEW
+        held_bytes = self.bytes_left // 2 if hold else 0
+        held_nodes = self.nodes_left // 2 if hold else 0
+        self.bytes_left -= held_bytes
+        self.nodes_left -= held_nodes
+        front: list[Any] = []
+        for item in head:
+            if front and (self.nodes_left <= 0 or self.bytes_left <= 0):
+                break
+            front.append(self.encode(item, depth))
+        self.bytes_left += held_bytes
+        self.nodes_left += held_nodes
+        back: list[Any] = []
+        for item in reversed(head[len(front) :] + tail):
+            if self.nodes_left <= 0 or self.bytes_left <= 0:
+                break
+            back.append(self.encode(item, depth))
+        omitted = length - len(front) - len(back)
+        if omitted > 0:
+            front.append({TRUNCATED: omitted, "length": length})
+        front.extend(reversed(back))
+        return front
+
+    def _key(self, key: Any, taken: dict[str, Any]) -> str:
+        kind = type(key)
+        if kind is str:
+            name = key
+        elif issubclass(kind, str):
+            name = str.__str__(key)
+        elif key is None or kind is bool or kind is int or kind is float:
+            name = repr(key) if kind is not int or key.bit_length() < _PRINTED_BITS else "<int>"
+        else:
+            # Only here, not in the hot case: a key of another kind is encoded like a value.
+            encoded = _Walk(self.encoder, _KEY_LIMITS, scan=True).encode(key, 0)
+            name = encoded if type(encoded) is str else orjson.dumps(encoded).decode()
+        if len(name) > _LONGEST_KEY:
+            name = self._cut(name, _LONGEST_KEY)
+        elif self.scan:
+            name = self.masker.text(name)
+        if not name.isascii():
+            name = _valid(name)
+        self.bytes_left -= len(name) + 4
+        if name in taken:
+            name = f"{name} #{len(taken)}"
+        return name
+
+
+def _as_text(value: Any) -> str | None:
+    kind = type(value)
+    if kind is str:
+        return str(value)
+    if kind is bytes and len(value) <= _LONGEST_BYTES_AS_TEXT:
+        return bytes(value).decode("latin-1")
+    return None
+
+
+def _valid(value: str) -> str:
+    """Return the text with lone surrogates escaped, which UTF-8 cannot hold."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "backslashreplace").decode()
+    return value
+
+
+def _slices(walk: _Walk, value: Any, length: int, getitem: Any) -> tuple[list[Any], list[Any]]:
+    # Slices are taken in C, so that another thread's changes cannot break the loop.
+    width = walk.limits.items
+    if length <= width:
+        return list(getitem(value, slice(0, length))), []
+    half = max(1, width // 2)
+    head = list(getitem(value, slice(0, half)))
+    return head, list(getitem(value, slice(length - width // 2, length)))
+
+
+def _list(walk: _Walk, value: Any, depth: int) -> Any:
+    length = list.__len__(value)
+    return walk.sequence(*_slices(walk, value, length, list.__getitem__), length, depth)
+
+
+def _tuple(walk: _Walk, value: Any, depth: int) -> Any:
+    length = tuple.__len__(value)
+    return walk.sequence(*_slices(walk, value, length, tuple.__getitem__), length, depth)
+
+
+def _deque(walk: _Walk, value: Any, depth: int) -> Any:
+    length = deque.__len__(value)
+    width = walk.limits.items
+    if length <= width:
+        return walk.sequence(list(islice(deque.__iter__(value), width)), [], length, depth)
+    half = max(1, width // 2)
+    head = list(islice(deque.__iter__(value), half))
+    tail = list(islice(deque.__reversed__(value), width // 2))[::-1]
+    return walk.sequence(head, tail, length, depth)
+
+
+def _set(walk: _Walk, value: Any, depth: int) -> Any:
+    base: Any = set if issubclass(type(value), set) else frozenset
+    items = list(islice(base.__iter__(value), walk.limits.items))
+    return walk.sequence(items, [], base.__len__(value), depth)
+
+
+def _dict(walk: _Walk, value: Any, depth: int) -> Any:
+    items = list(islice(dict.items(value), walk.limits.items))
+    return walk.mapping(items, max(dict.__len__(value), len(items)), depth)
+
+
+def _namespace(walk: _Walk, value: Any, depth: int) -> Any:
+    return _dict(walk, raw.instance_dict(value) or {}, depth)
+
+
+def _record(walk: _Walk, value: Any, depth: int) -> Any:
+    names = raw.field_names(type(value)) or ()
+    pairs = list(islice(raw.fields(value, names), walk.limits.items))
+    return walk.mapping(pairs, max(len(names), len(pairs)), depth)
+
+
+def _exception(walk: _Walk, value: Any, depth: int) -> Any:
+    arguments = BaseException.__dict__["args"].__get__(value)
+    return {"$type": raw.type_name(type(value)), "args": _tuple(walk, arguments, depth)}
+
+
+def _int(walk: _Walk, value: Any, depth: int) -> Any:
+    number = int.__index__(value)
+    walk.bytes_left -= 8
+    if -_LARGEST_INT <= number <= _LARGEST_INT:
+        return number
+    bits = number.bit_length()
+    return str(number) if bits <= _PRINTED_BITS else f"<int of {bits} bits>"
+
+
+def _float(walk: _Walk, value: Any, depth: int) -> Any:
+    number = float.__float__(value)
+    walk.bytes_left -= 8
+    if number - number == 0:
+        return number
+    return "NaN" if number != number else "Infinity" if number > 0 else "-Infinity"
+
+
+def _str(walk: _Walk, value: Any, depth: int) -> Any:
+    return walk.text(str.__str__(value))
+
+
+def _bytes(walk: _Walk, value: Any, depth: int) -> Any:
+    if type(value) is memoryview:
+        return {"$type": "memoryview", "bytes": value.nbytes}
+    base: Any = bytes if issubclass(type(value), bytes) else bytearray
+    length = base.__len__(value)
+    if length <= _LONGEST_BYTES_AS_TEXT:
+        try:
+            text = base.decode(value)
+        except UnicodeDecodeError:
+            pass
+        else:
+            if text.isprintable() or text.isspace():
+                return walk.text(text)
+    return {"$type": raw.type_name(type(value)), "bytes": length}
+
+
+def _datetime(walk: _Walk, value: Any, depth: int) -> Any:
+    zone = datetime.datetime.__dict__["tzinfo"].__get__(value)
+    if zone is not None and type(zone) not in (datetime.timezone, ZoneInfo):
+        value = datetime.datetime.replace(value, tzinfo=None)  # the zone is the user's code
+    return datetime.datetime.isoformat(value)
+
+
+def _printed(method: Callable[[Any], str]) -> _Handler:
+    def printed(walk: _Walk, value: Any, depth: int) -> Any:
+        return walk.text(method(value))
+
+    return printed
+
+
+def _range(walk: _Walk, value: Any, depth: int) -> Any:
+    parts = (value.start, value.stop, value.step)
+    return "range({}, {}, {})".format(*(_int(walk, part, depth) for part in parts))
+
+
+def _enum(walk: _Walk, value: Any, depth: int) -> Any:
+    held = raw.attribute(value, "_value_")
+    return walk.encode(held if type(held) in _PLAIN else raw.attribute(value, "_name_"), depth)
+
+
+def _callable(walk: _Walk, value: Any, depth: int) -> Any:
+    """Name a callable as recordings do: a stand-in for it can be made when they are replayed."""
+    marker = raw.attribute(value, "__fluxloop_builtin__")
+    if type(marker) is str:
+        return walk.text(f"<builtin:{marker}>")
+    holder = raw.attribute(value, "__self__") if type(value) is types.MethodType else value
+    for name, stand_in in (("messages", "collector.send"), ("errors", "collector.error")):
+        if raw.has_attribute(value, name) or raw.has_attribute(holder, name):
+            return f"<builtin:{stand_in}>"
+    return walk.text(f"<callable:{raw.function_name(value)}>")
+
+
+def _class(walk: _Walk, value: Any, depth: int) -> Any:
+    return walk.text(f"<class:{raw.type_name(value)}>")
+
+
+def _secret(walk: _Walk, value: Any, depth: int) -> Any:
+    return MASK
+
+
+def _array(walk: _Walk, value: Any, depth: int) -> Any:
+    """Describe an array or a frame of a known library by its shape, never by its contents."""
+    described: dict[str, Any] = {"$type": raw.type_name(type(value))}
+    for name in ("shape", "dtype"):
+        try:
+            found = getattr(value, name)
+        except Exception:  # noqa: BLE001, S112 - a frame has no dtype, a lazy frame no shape
+            continue
+        described[name] = [int(n) for n in found] if name == "shape" else str(found)
+    return described
+
+
+def _numpy_scalar(walk: _Walk, value: Any, depth: int) -> Any:
+    item = value.item()
+    return walk.encode(item, depth) if type(item) in _HANDLERS else _opaque(walk, value, depth)
+
+
+def _opaque(walk: _Walk, value: Any, depth: int) -> Any:
+    if walk.encoder.represent:
+        try:
+            text = repr(value)
+        except Exception:  # noqa: BLE001 - the user's code; its type is named instead
+            text = None
+        if type(text) is str:
+            return walk.text(f"<repr:{text[:_LONGEST_REPR]}>")
+    return walk.text(f"<{raw.type_name(type(value))} object>")
+
+
+_Handler = Callable[[_Walk, Any, int], Any]
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+_NESTING: frozenset[_Handler] = frozenset(
+    {_list, _tuple, _deque, _set, _dict, _namespace, _record, _exception}
+)
+_KEY_LIMITS = Limits(bytes=256, string=128, items=8, nodes=16, depth=3)
+
+_HANDLERS: dict[type, _Handler] = {
+    int: _int,
+    float: _float,
+    list: _list,
+    tuple: _tuple,
+    dict: _dict,
+    set: _set,
+    frozenset: _set,
+    deque: _deque,
+    OrderedDict: _dict,
+    defaultdict: _dict,
+    Counter: _dict,
+    bytes: _bytes,
+    bytearray: _bytes,
+    memoryview: _bytes,
+    range: _range,
+    complex: _printed(complex.__repr__),
+    uuid.UUID: _printed(uuid.UUID.__str__),
+    decimal.Decimal: _printed(decimal.Decimal.__str__),
+    fractions.Fraction: _printed(fractions.Fraction.__str__),
+    datetime.datetime: _datetime,
+    datetime.date: _printed(datetime.date.isoformat),
+    datetime.timedelta: _printed(datetime.timedelta.__str__),
+    re.Pattern: _printed(lambda pattern: str(pattern.pattern)),
+    type(pathlib.Path()): _printed(pathlib.PurePath.__str__),
+    pathlib.PurePosixPath: _printed(pathlib.PurePath.__str__),
+    pathlib.PureWindowsPath: _printed(pathlib.PurePath.__str__),
+    types.SimpleNamespace: _namespace,
+    types.FunctionType: _callable,
+    types.BuiltinFunctionType: _callable,
+    types.MethodType: _callable,
+    functools.partial: _callable,
+    types.ModuleType: _printed(lambda module: f"<module:{module.__name__}>"),
+    type: _class,
+}
+
+# Subclasses are read by the methods of the type that they extend.
+_BASES: tuple[tuple[type, _Handler], ...] = (
+    (str, _str),
+    (int, _int),
+    (float, _float),
+    (dict, _dict),
+    (list, _list),
+    (tuple, _tuple),
+    (set, _set),
+    (frozenset, _set),
+    (deque, _deque),
+    (bytes, _bytes),
+    (bytearray, _bytes),
+    (datetime.datetime, _datetime),
+    (BaseException, _exception),
+    (type, _class),
+)
+# Types of known libraries, by module and name: only these are asked for their shape.
+_ARRAYS = frozenset(
+    {
+        ("jaxlib._jax", "ArrayImpl"),
+        ("numpy", "ndarray"),
+        ("pandas", "DataFrame"),
+        ("pandas", "Series"),
+        ("pandas.core.frame", "DataFrame"),
+        ("pandas.core.series", "Series"),
+        ("polars.dataframe.frame", "DataFrame"),
+        ("polars.series.series", "Series"),
+        ("pyarrow.lib", "Table"),
+        ("torch", "Tensor"),
+    }
+)
+_NUMPY_SCALARS = frozenset(
+    ("numpy", name)
+    for name in """
+    bool bool_ int8 int16 int32 int64 uint8 uint16 uint32 uint64 longlong ulonglong
+    float16 float32 complex64 datetime64 timedelta64
+    """.split()
+)
+
+_learned: weakref.WeakKeyDictionary[type, _Handler] = weakref.WeakKeyDictionary()
+
+
+def _handler(kind: type) -> _Handler:
+    """Return how values of this type are encoded; remembered where the type can be hashed."""
+    # A metaclass may define __hash__ or __eq__, which a dictionary would call.
+    meta = type(kind)
+    hashable = meta is type or (
+        raw.class_attribute(meta, "__hash__") is type.__hash__
+        and raw.class_attribute(meta, "__eq__") is type.__eq__
+    )
+    if hashable:
+        known = _learned.get(kind)
+        if known is not None:
+            return known
+    handler = _choose(kind)
+    if hashable:
+        _learned[kind] = handler
+    return handler
+
+
+def _choose(kind: type) -> _Handler:
+    if raw.is_secret_type(kind):
+        return _secret
+    if raw.is_enum(kind):
+        return _enum
+    if raw.is_from(kind, _ARRAYS):
+        return _array
+    if raw.field_names(kind) is not None:
+        return _record
+    for base, handler in _BASES:
+        if issubclass(kind, base):
+            return handler
+    if raw.is_from(kind, _NUMPY_SCALARS):
+        return _numpy_scalar
+    if raw.is_callable(kind):
+        return _callable
+    return _opaque

@@ -1,0 +1,98 @@
+"""Keep our faults away from the user's program: swallow, count, and log at a limited rate.
+
+Only `Exception` is swallowed. A KeyboardInterrupt or SystemExit that arrives while our code
+runs belongs to the program.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import TypeVar
+
+from spanwise import _state
+from spanwise._masking import Masker
+
+logger = logging.getLogger("spanwise")
+
+R = TypeVar("R")
+
+_LOG_EVERY_S = 60.0
+_masker = Masker()
+_last_logged: dict[str, float] = {}
+
+
+class guard:  # noqa: N801 - used like a keyword
+    """Swallow an Exception from a `with` block or a decorated function; a function returns None.
+
+    Args:
+        place: names what failed, in the log line and in `spanwise.stats()`.
+    """
+
+    __slots__ = ("place",)
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        if error is None or not isinstance(error, Exception):
+            return False
+        swallow(self.place, error)
+        return True
+
+    def __call__(self, function: Callable[..., R]) -> Callable[..., R | None]:
+        """Return the function, guarded."""
+
+        @functools.wraps(function)
+        def guarded(*args: object, **kwargs: object) -> R | None:
+            try:
+                return function(*args, **kwargs)
+            except Exception as error:  # noqa: BLE001 - the guard's purpose
+                swallow(self.place, error)
+                return None
+
+        return guarded
+
+
+def swallow(place: str, error: Exception) -> None:
+    """Count a fault of ours, and log it unless one of the same place was logged lately."""
+    try:
+        _state.count(f"failures.{place}")
+        warn(place, f"{place} failed and was skipped: {describe(error)}")
+    except Exception:  # noqa: BLE001, S110 - a broken log handler is not the program's problem
+        pass
+
+
+def warn(subject: str, message: str) -> None:
+    """Log one warning line about a subject, at most once a minute."""
+    now = time.monotonic()
+    if now - _last_logged.get(subject, -_LOG_EVERY_S) < _LOG_EVERY_S:
+        return
+    _last_logged[subject] = now
+    logger.warning("%s", message)
+
+
+def describe(error: BaseException) -> str:
+    """Return `Type: text` of an exception, masked, in one line of bounded length."""
+    name = type.__dict__["__name__"].__get__(type(error))
+    try:
+        text = " ".join(str(error).split())[:300]
+    except Exception:  # noqa: BLE001 - the text of an exception may be the user's code
+        return str(name)
+    return _masker.text(f"{name}: {text}")
+
+
+def forget_what_was_logged() -> None:
+    """Let every subject be logged again; for tests."""
+    _last_logged.clear()

@@ -1,0 +1,190 @@
+"""Who a call is for: user, account, session, message, tags and metadata.
+
+A scope is referenced from the OpenTelemetry Context, so it follows the call through tasks and
+(where threads are propagated) threads, and every span started below it is stamped, those of
+third-party instrumentors too. The scope of an interaction is mutable: what is said of it later,
+from any depth, holds for all that starts below it afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import context as context_api
+from opentelemetry.context import Context
+
+from spanwise import _guard, _state, semconv
+from spanwise._encoding import Encoder
+
+if TYPE_CHECKING:
+    from spanwise._operation import Observation
+
+_SCOPE = context_api.create_key("spanwise-identity")
+_default_encoder = Encoder()
+
+AttributeValue = str | bool | int | float | tuple[str, ...]
+
+
+class Scope:
+    """One level of identity, over that of its parent.
+
+    Attributes:
+        own: the attributes set at this level.
+        interaction: the observation whose scope this is, or the nearest one above.
+    """
+
+    __slots__ = ("_parent", "interaction", "own")
+
+    def __init__(
+        self,
+        parent: Scope | None,
+        own: Mapping[str, AttributeValue] | None = None,
+        interaction: Observation | None = None,
+    ) -> None:
+        self._parent = parent
+        self.own: dict[str, AttributeValue] = dict(own or {})
+        self.interaction = interaction or (parent.interaction if parent else None)
+
+    def attributes(self) -> dict[str, AttributeValue]:
+        """Return the attributes that a span below this scope is stamped with."""
+        if self._parent is None:
+            return self.own
+        inherited = self._parent.attributes()
+        merged = {**inherited, **self.own}
+        above, here = inherited.get(semconv.OBSERVATION_TAGS), self.own.get(semconv.OBSERVATION_TAGS)
+        if isinstance(above, tuple) and isinstance(here, tuple):
+            merged[semconv.OBSERVATION_TAGS] = tuple(dict.fromkeys(above + here))
+        return merged
+
+    def update(self, attributes: Mapping[str, AttributeValue]) -> None:
+        """Set attributes for all that starts below from now on."""
+        # A new dictionary: another thread may be reading the old one.
+        self.own = {**self.own, **attributes}
+
+
+def current_scope(context: Context) -> Scope | None:
+    """Return the innermost scope of the context."""
+    scope = context.get(_SCOPE)
+    return scope if isinstance(scope, Scope) else None
+
+
+def with_scope(scope: Scope, context: Context) -> Context:
+    """Return the context with this scope as the innermost."""
+    return context_api.set_value(_SCOPE, scope, context)
+
+
+class identify:  # noqa: N801 - reads as `with spanwise.identify(user=...):`
+    """Stamp every span that starts inside the `with` block, third-party ones too.
+
+    Args:
+        user: an id, or a mapping with `id`, `name`, `email`; other keys are kept.
+        account: an id, or a mapping with `id`, `name`; other keys are kept.
+        session_id: ties several interactions together.
+        message_id: the message that the interaction answers.
+        tags: labels, added to those of an outer `identify`.
+        metadata: facts, each an attribute `observation.metadata.<key>`.
+    """
+
+    __slots__ = ("_attributes", "_tokens")
+
+    def __init__(
+        self,
+        *,
+        user: str | Mapping[str, Any] | None = None,
+        account: str | Mapping[str, Any] | None = None,
+        session_id: str | None = None,
+        message_id: str | None = None,
+        tags: Iterable[str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._attributes = identity_attributes(
+            user=user,
+            account=account,
+            session_id=session_id,
+            message_id=message_id,
+            tags=tags,
+            metadata=metadata,
+        )
+        self._tokens: list[Any] = []
+
+    def __enter__(self) -> identify:
+        context = context_api.get_current()
+        scope = Scope(current_scope(context), self._attributes)
+        self._tokens.append(context_api.attach(with_scope(scope, context)))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        context_api.detach(self._tokens.pop())
+
+
+def identity_attributes(
+    *,
+    user: str | Mapping[str, Any] | None = None,
+    account: str | Mapping[str, Any] | None = None,
+    session_id: str | None = None,
+    message_id: str | None = None,
+    tags: Iterable[str] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> dict[str, AttributeValue]:
+    """Return identity as attributes, masked; what cannot be read is left out, logged and counted."""
+    attributes: dict[str, AttributeValue] = {}
+    with _guard.guard("identify"):
+        attributes |= _party(semconv.USER, user)
+        attributes |= _party(semconv.ACCOUNT, account)
+        if session_id is not None:
+            session = str(attribute_value("session_id", session_id))
+            attributes[semconv.SESSION_ID] = session
+            attributes[semconv.GEN_AI_CONVERSATION_ID] = session
+        if message_id is not None:
+            attributes[semconv.MESSAGE_ID] = str(attribute_value("message_id", message_id))
+        if tags is not None:
+            names = (tags,) if isinstance(tags, str) else tags
+            attributes[semconv.OBSERVATION_TAGS] = tuple(
+                str(attribute_value("tag", name)) for name in names
+            )
+        if metadata is not None:
+            attributes |= metadata_attributes(metadata)
+    return attributes
+
+
+def metadata_attributes(metadata: Mapping[str, Any]) -> dict[str, AttributeValue]:
+    """Return `observation.metadata.<key>` attributes, values that are no scalars as JSON text."""
+    return {
+        f"{semconv.OBSERVATION_METADATA}.{key}": attribute_value(str(key), value)
+        for key, value in metadata.items()
+    }
+
+
+def attribute_value(key: str, value: object) -> AttributeValue:
+    """Return a value as an attribute can hold it: scalars as they are, all else as JSON text."""
+    runtime = _state.runtime
+    encoder = runtime.encoder if runtime is not None else _default_encoder
+    if encoder.masker.hides(key, value):
+        return "***"
+    kind = type(value)
+    if kind is str:
+        return encoder.text(value)  # type: ignore[arg-type]
+    if kind is bool or kind is float or (kind is int and -(2**63) <= value < 2**63):  # type: ignore[operator]
+        return value  # type: ignore[return-value]
+    text = encoder.dumps(value)
+    # What is a string in JSON reads better without its quotes.
+    return text[1:-1] if text.startswith('"') and "\\" not in text else text
+
+
+def _party(prefix: str, party: str | Mapping[str, Any] | None) -> dict[str, AttributeValue]:
+    if party is None:
+        return {}
+    if not isinstance(party, Mapping):
+        return {f"{prefix}.id": str(attribute_value("id", party))}
+    return {
+        f"{prefix}.{key}": attribute_value(str(key), value)
+        for key, value in party.items()
+        if value is not None
+    }

@@ -1,0 +1,280 @@
+"""Which keys and values are secret.
+
+By key, in this order:
+
+1. words that only look like a pattern (`monkey`, `author`, `primary_key`) are set aside; a key
+   with no pattern left is harmless;
+2. None and booleans are kept: they say whether there is a secret, not which;
+3. `password`, `secret`, `credential` and `auth` are masked whatever they hold;
+4. a `token` or `key` that counts something (`max_tokens`, `key_count`) keeps a number, and a
+   mapping below it is looked into;
+5. names of the semantic conventions (`feature_flag.key`, `gen_ai.usage.*`) are harmless;
+6. any other `token` or `key` is masked.
+
+By value, in any text: the shapes of known credentials, tokens after `Bearer`, passwords in
+URLs, PEM blocks, assignments to a secret name, JSON inside strings. Every scan is linear.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+import orjson
+
+from spanwise import _secret_patterns as patterns
+
+MASK: Final = "***"
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_PEM_BEGIN = "-----BEGIN "
+_PEM_END = "-----END "
+_PEM_LABEL = re.compile(r"[A-Z0-9 ]{0,40}PRIVATE KEY-----")
+_HINTS = (*(hint for hint, _ in patterns.VALUE_SHAPES), "://", _PEM_BEGIN, _PEM_END)
+_NEVER_A_COUNT = (str, bytes, bytearray, list, tuple, set, frozenset)
+_CACHED_KEYS = 4096
+_SHORTEST_SECRET = 8
+# A JSON text longer than this is scanned as text, not parsed.
+_LONGEST_JSON = 262_144
+
+
+class Verdict(enum.Enum):
+    """What a key says of its value."""
+
+    SAFE = "safe"
+    COUNTS = "counts"  # a number is kept, a mapping or record looked into, all else masked
+    SECRET = "secret"
+    ALWAYS = "always"  # as SECRET, and the name leaves no doubt
+
+
+class Masker:
+    """Decides what of a key, a value or a text must not be written.
+
+    Args:
+        mask: further key names; a key that contains one of them is secret.
+        unmask: key names (whole, in any case) that are never secret.
+        strict: mask every key that contains a pattern, with none of the exceptions.
+    """
+
+    def __init__(
+        self, mask: Iterable[str] = (), unmask: Iterable[str] = (), *, strict: bool = False
+    ) -> None:
+        self._mask = tuple(name.lower() for name in mask)
+        self._unmask = frozenset(name.lower() for name in unmask)
+        self._strict = strict
+        self._verdicts: dict[str, Verdict] = {}
+        names = (*patterns.ALWAYS_SECRET, *patterns.OFTEN_SECRET, *patterns.SECRET_WORDS)
+        self._name_hints = tuple(sorted({*names, *self._mask, "basic "}))
+
+    def verdict(self, key: str) -> Verdict:
+        """Return what the key says of its value; remembered for the keys seen so far."""
+        known = self._verdicts.get(key)
+        if known is None:
+            known = self._judge(key)
+            if len(self._verdicts) >= _CACHED_KEYS:
+                self._verdicts.clear()
+            self._verdicts[key] = known
+        return known
+
+    def hides(self, key: str, value: object) -> bool:
+        """Return whether this value must not be written under this key."""
+        verdict = self.verdict(key)
+        if verdict is Verdict.SAFE or value is None or value is True or value is False:
+            return False
+        if verdict is Verdict.COUNTS:
+            return issubclass(type(value), _NEVER_A_COUNT)
+        return True
+
+    def suspects(self, text: str) -> bool:
+        """Return whether the text could hold a secret, without looking closely."""
+        # Substring search, not one regular expression: it is many times faster.
+        for hint in _HINTS:
+            if hint in text:
+                return True
+        return self._may_name_a_secret(text)
+
+    def text(self, text: str) -> str:
+        """Return the text with every secret that can be told by its shape replaced by `***`."""
+        if len(text) < _SHORTEST_SECRET or not self.suspects(text):
+            return text
+        if text[0] in '{["' or text[0].isspace():
+            masked = self._json_text(text)
+            if masked is not None:
+                return masked
+        for hint, shape in patterns.VALUE_SHAPES:
+            if hint in text:
+                text = shape.sub(MASK, text)
+        if _PEM_BEGIN in text or _PEM_END in text:
+            text = _without_private_keys(text)
+        if "://" in text:
+            text = patterns.URL_PASSWORD.sub(rf"://\1:{MASK}@", text)
+            text = patterns.URL_USER.sub(f"://{MASK}@", text)
+        if self._may_name_a_secret(text):
+            text = patterns.BEARER.sub(_mask_bearer, text)
+            text = patterns.HEADER_LINE.sub(rf"\1\2{MASK}", text)
+            text = patterns.ASSIGNMENT.sub(self._mask_assignment, text)
+        return text
+
+    def tree(self, value: Any) -> Any:
+        """Return a JSON-like value (mappings, sequences, scalars) with its secrets replaced."""
+        kind = type(value)
+        if kind is str:
+            return self.text(value)
+        if kind is dict:
+            masked = {key: self._item(key, item) for key, item in value.items()}
+            if "value" in masked and self.names_a_secret(value):
+                masked["value"] = MASK
+            return masked
+        if kind is list or kind is tuple:
+            if self.is_secret_pair(value):
+                return [value[0], MASK]
+            return [self.tree(item) for item in value]
+        return value
+
+    def is_secret_pair(self, pair: Any) -> bool:
+        """Return whether this is a (name, value) pair, as headers come, of a secret name."""
+        return (
+            len(pair) == 2
+            and type(pair[0]) is str
+            and isinstance(pair[1], (str, bytes))
+            and self.verdict(pair[0]) in (Verdict.ALWAYS, Verdict.SECRET)
+        )
+
+    def names_a_secret(self, mapping: dict[Any, Any]) -> bool:
+        """Return whether the mapping describes a secret, as `{"name": "Authorization", ...}`."""
+        for label in ("name", "key", "header"):
+            name = mapping.get(label)
+            if type(name) is str and self.verdict(name) in (Verdict.ALWAYS, Verdict.SECRET):
+                return True
+        return False
+
+    def _may_name_a_secret(self, text: str) -> bool:
+        lowered = text.lower()
+        for hint in self._name_hints:
+            if hint in lowered:
+                return True
+        return False
+
+    def _item(self, key: Any, value: Any) -> Any:
+        if type(key) is str and self.hides(key, value):
+            return MASK
+        return self.tree(value)
+
+    def _judge(self, key: str) -> Verdict:
+        name = key.lower()
+        if name in self._unmask:
+            return Verdict.SAFE
+        if any(part in name for part in self._mask):
+            return Verdict.ALWAYS
+        if self._strict:
+            literal = (*patterns.ALWAYS_SECRET, *patterns.OFTEN_SECRET)
+            if any(part in name for part in literal):
+                return Verdict.ALWAYS
+        elif name in patterns.SAFE_NAMES or name.startswith(patterns.SAFE_PREFIXES):
+            return Verdict.SAFE
+        words = [(m.group().lower(), m.start(), m.end()) for m in _WORD.finditer(key)]
+        if any(word in patterns.SECRET_WORDS for word, _, _ in words):
+            return Verdict.ALWAYS
+        remaining = _without_harmless(key, words).lower()
+        if any(part in remaining for part in patterns.ALWAYS_SECRET):
+            return Verdict.ALWAYS
+        if not any(part in remaining for part in patterns.OFTEN_SECRET):
+            return Verdict.SAFE
+        if any(word in patterns.COUNTING_WORDS for word, _, _ in words):
+            return Verdict.COUNTS
+        return Verdict.SECRET
+
+    def _json_text(self, text: str) -> str | None:
+        if len(text) > _LONGEST_JSON:
+            return None
+        try:
+            value = orjson.loads(text)
+        except ValueError:
+            return None
+        if type(value) not in (dict, list, str):
+            return text
+        masked = self.tree(value)
+        return text if masked == value else orjson.dumps(masked).decode()
+
+    def _mask_assignment(self, match: re.Match[str]) -> str:
+        name, separator, value = match.groups()
+        verdict = self.verdict(name)
+        if verdict is Verdict.SAFE or MASK in value:
+            return match.group()
+        quote = _opening_quote(value)
+        bare = value.strip("\\\"'")
+        if not bare or bare in ("None", "null", "True", "False", "true", "false"):
+            return match.group()
+        if verdict is Verdict.COUNTS and bare.replace(".", "", 1).isdigit():
+            return match.group()
+        if not quote and not _is_credential(name, separator, bare, verdict):
+            return match.group()
+        closing = quote if quote and value.endswith(quote[-1]) and len(value) > len(quote) else ""
+        return f"{name}{separator}{quote}{MASK}{closing}"
+
+
+def _without_harmless(key: str, words: list[tuple[str, int, int]]) -> str:
+    """Blank out of the key its harmless words and phrases, leaving the rest as it stands."""
+    harmless: list[tuple[int, int]] = [
+        (start, end) for word, start, end in words if word in patterns.HARMLESS_WORDS
+    ]
+    names = tuple(word for word, _, _ in words)
+    for phrase in patterns.HARMLESS_PHRASES:
+        width = len(phrase)
+        harmless += [
+            (words[i][1], words[i + width - 1][2])
+            for i in range(len(names) - width + 1)
+            if names[i : i + width] == phrase
+        ]
+    for start, end in harmless:
+        key = key[:start] + " " * (end - start) + key[end:]
+    return key
+
+
+def _opening_quote(value: str) -> str:
+    stripped = value.lstrip("\\")
+    return value[: len(value) - len(stripped) + 1] if stripped[:1] in ('"', "'") else ""
+
+
+def _is_credential(name: str, separator: str, value: str, verdict: Verdict) -> bool:
+    """Tell `api_key=x` from the prose of `key: the main point` and from `key=len`."""
+    if ":" in separator or name.lower() in ("key", "token"):
+        has_digit = any(character.isdigit() for character in value)
+        return len(value) >= 6 and has_digit
+    return True
+
+
+def _mask_bearer(match: re.Match[str]) -> str:
+    scheme, space, value = match.groups()
+    if scheme.lower() == "basic":
+        # "basic" is also an English word: what follows it must look like base64.
+        mixed = any(c.isdigit() for c in value) or value.endswith("=")
+        if len(value) < 12 or not mixed:
+            return match.group()
+    return f"{scheme}{space}{MASK}"
+
+
+def _without_private_keys(text: str) -> str:
+    """Cut out PEM private keys, those too of which only the head or the tail is there."""
+    parts: list[str] = []
+    position = 0
+    while (begin := text.find(_PEM_BEGIN, position)) >= 0:
+        label = _PEM_LABEL.match(text, begin + len(_PEM_BEGIN))
+        if label is None:
+            parts.append(text[position : begin + len(_PEM_BEGIN)])
+            position = begin + len(_PEM_BEGIN)
+            continue
+        parts += [text[position:begin], MASK]
+        end = text.find(_PEM_END, label.end())
+        if end < 0:
+            return "".join(parts)
+        closing = _PEM_LABEL.match(text, end + len(_PEM_END))
+        position = closing.end() if closing else end
+    rest = text[position:]
+    end = rest.find(_PEM_END)
+    closing = _PEM_LABEL.match(rest, end + len(_PEM_END)) if end >= 0 else None
+    if closing is not None and not parts:
+        return MASK + rest[closing.end() :]
+    return "".join(parts) + rest

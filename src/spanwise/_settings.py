@@ -1,0 +1,396 @@
+"""The settings: one frozen dataclass, each field with its environment names beside it.
+
+A field's value comes from the keyword of `configure()`, else from `SPANWISE_<FIELD>`, else from
+the OpenTelemetry names listed with the field, else from the same names in `./.env`, else it is
+the default. `os.environ` is read and left alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypedDict
+from urllib.parse import unquote, urlsplit
+
+from spanwise import _guard
+from spanwise.errors import InvalidSettingError, UnknownSettingError
+
+DEFAULT_TRACES_DIR = Path("traces")
+DEFAULT_MAX_BYTES = 1 << 30
+
+_TRUE = frozenset({"true", "1", "yes", "on"})
+_FALSE = frozenset({"false", "0", "no", "off"})
+_NONE = frozenset({"", "none"})
+_DOTENV_PREFIXES = ("SPANWISE_", "OTEL_", "BRIXO_", "FLUXLOOP_")
+_CONTENT_MODES = {
+    "span_only": True,
+    "span_and_event": True,
+    "event_only": False,
+    "no_content": False,
+}
+
+
+class Fault(ValueError):
+    """What is wrong with a value; the caller adds the setting's name and where it came from."""
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise Fault("must be a non-empty string")
+    return value.strip()
+
+
+def boolean(value: object) -> bool:
+    """Return a boolean, also from the words that environments use for one."""
+    if isinstance(value, bool):
+        return value
+    word = value.strip().lower() if isinstance(value, str) else ""
+    if word in _TRUE or word in _FALSE:
+        return word in _TRUE
+    raise Fault(f"must be true or false, not {value!r}")
+
+
+def _content(value: object) -> bool:
+    if isinstance(value, str) and value.strip().lower() in _CONTENT_MODES:
+        return _CONTENT_MODES[value.strip().lower()]
+    return boolean(value)
+
+
+def _rate(value: object) -> float:
+    try:
+        rate = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise Fault(f"must be a number between 0 and 1, not {value!r}") from None
+    if isinstance(value, bool) or not 0 <= rate <= 1:
+        raise Fault(f"must be a number between 0 and 1, not {value!r}")
+    return rate
+
+
+def _size(value: object) -> int:
+    try:
+        size = int(value)  # type: ignore[call-overload]
+    except (TypeError, ValueError):
+        raise Fault(f"must be a number of bytes, not {value!r}") from None
+    if isinstance(value, bool) or size < 1:
+        raise Fault(f"must be a number of bytes above 0, not {value!r}")
+    return int(size)
+
+
+def _path(value: object) -> Path:
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if not isinstance(value, str) or not value:
+        raise Fault(f"must be a path, not {value!r}")
+    if "\0" in value:
+        raise Fault("must be a path without a null character")
+    return Path(value).expanduser()
+
+
+def _folder(value: object) -> Path | None:
+    if value is None or (isinstance(value, str) and value.strip().lower() in _NONE):
+        return None
+    path = _path(value)
+    fault = why_not_writable(path)
+    if fault:
+        raise Fault(f"cannot be written to: {fault}")
+    return path
+
+
+def _file(value: object) -> Path | None:
+    if value is None or value is False:
+        return None
+    if isinstance(value, str) and value.strip().lower() in _NONE | _FALSE:
+        return None
+    if value is True:
+        raise Fault("must be the path of a file to record into, not True")
+    path = _path(value)
+    if path.is_dir():
+        raise Fault(f"must be the path of a file, and {str(path)!r} is a folder")
+    fault = why_not_writable(path.parent)
+    if fault:
+        raise Fault(f"cannot be written to: {fault}")
+    return path
+
+
+def why_not_writable(folder: Path) -> str | None:
+    """Return why files cannot be made in the folder, or None; nothing is created to find out."""
+    existing = folder.absolute()
+    while not os.path.lexists(existing) and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir():
+        return f"{str(existing)!r} is not a folder"
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return f"no permission to write in {str(existing)!r}"
+    return None
+
+
+def endpoint(value: object) -> str | None:
+    """Return an http(s) address, or None for an empty one."""
+    if value is None or (isinstance(value, str) and value.strip().lower() in _NONE):
+        return None
+    text = _text(value)
+    try:
+        parts = urlsplit(text)
+        port_is_valid = parts.port is None or parts.port > 0
+    except ValueError as error:
+        raise Fault(f"must be an http(s) address: {error}") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_valid:
+        raise Fault("must be an http(s) address such as http://localhost:4318")
+    return text.rstrip("/")
+
+
+def headers(value: object) -> tuple[tuple[str, str], ...]:
+    """Return HTTP headers, also from the `name=value,name=value` form of environments."""
+    if isinstance(value, Mapping):
+        pairs = list(value.items())
+    elif isinstance(value, str):
+        pairs = []
+        for part in filter(None, (piece.strip() for piece in value.split(","))):
+            name, equals, text = part.partition("=")
+            if not equals:
+                raise Fault("must be a list like name=value,name=value")
+            pairs.append((unquote(name.strip()), unquote(text.strip())))
+    else:
+        try:
+            pairs = [(name, text) for name, text in value]  # type: ignore[attr-defined]
+        except (TypeError, ValueError):
+            raise Fault("must be a mapping of header names to values") from None
+    for name, text in pairs:
+        if not isinstance(name, str) or not isinstance(text, str) or not name.strip():
+            raise Fault("must be a mapping of header names to values, both strings")
+        if any(character in name + text for character in "\r\n"):
+            raise Fault(f"must not hold a line break (header {name.strip()!r})")
+    return tuple((name.strip(), text) for name, text in pairs)
+
+
+def _names(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = value.split(",")
+    if not isinstance(value, Iterable):
+        raise Fault(f"must be a list of names, not {value!r}")
+    names = tuple(value)
+    if not all(isinstance(name, str) for name in names):
+        raise Fault("must be a list of names, all strings")
+    return tuple(name.strip() for name in names if name.strip())
+
+
+def _instrument(value: object) -> bool | tuple[str, ...]:
+    try:
+        return boolean(value)
+    except Fault:
+        return _names(value)
+
+
+def _destinations(value: object) -> tuple[Any, ...]:
+    if isinstance(value, str):
+        text = value.strip()
+        if text.startswith("["):
+            try:
+                value = json.loads(text)
+            except ValueError as error:
+                raise Fault(f"must be addresses or a JSON list: {error}") from None
+        else:
+            value = [part for part in (piece.strip() for piece in text.split(",")) if part]
+    if isinstance(value, Mapping) or not isinstance(value, Iterable):
+        raise Fault("must be a list of destinations")
+    return tuple(value)
+
+
+def _anything(value: Any) -> Any:
+    return value
+
+
+def _provider(value: Any) -> Any:
+    if value is not None and not hasattr(value, "add_span_processor"):
+        raise Fault("must be an OpenTelemetry SDK TracerProvider")
+    return value
+
+
+def _setting(default: Any, parse: Callable[[Any], Any], *otel: str) -> Any:
+    return dataclasses.field(default=default, metadata={"parse": parse, "otel": otel})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything that can be set; each is a keyword of `configure()` and `SPANWISE_<NAME>`.
+
+    Attributes:
+        service_name: what the application is called (resource `service.name`).
+        service_version: its version (resource `service.version`).
+        environment: where it runs (resource `deployment.environment.name`).
+        enabled: False switches everything off.
+        sample_rate: share of traces to keep, 0 to 1; None follows `OTEL_TRACES_SAMPLER`.
+        traces_dir: folder for the JSONL files; None for no files. By default `./traces`, or
+            none where spans are sent somewhere.
+        traces_max_bytes: size at which the oldest files of that folder are deleted.
+        otlp_endpoint: an OTLP collector: a base address, or a full one ending in `/v1/traces`.
+        otlp_headers: headers for it.
+        spool_dir: folder of the durable spool.
+        spool_max_bytes: size at which the oldest segments of the spool are deleted.
+        destinations: further OTLP destinations: addresses, mappings or `Destination`s.
+        dialects: vocabularies of backends to add to what is sent.
+        record: file into which the arguments of agent, tool and interaction calls are recorded.
+        capture_content: False leaves inputs and outputs out of everything.
+        mask: further names of secret keys.
+        unmask: names of keys that are not secret.
+        strict_masking: mask without the exceptions for names that only look secret.
+        instrument: load installed instrumentors: True, False, or their names.
+        propagate_threads: carry the current span into threads.
+        tracer_provider: the SDK TracerProvider to work on, instead of the global one.
+    """
+
+    service_name: str | None = _setting(None, _text, "OTEL_SERVICE_NAME")
+    service_version: str | None = _setting(None, _text)
+    environment: str | None = _setting(None, _text)
+    enabled: bool = _setting(True, boolean)
+    sample_rate: float | None = _setting(None, _rate)
+    traces_dir: Path | None = _setting(DEFAULT_TRACES_DIR, _folder)
+    traces_max_bytes: int = _setting(DEFAULT_MAX_BYTES, _size)
+    otlp_endpoint: str | None = _setting(None, endpoint)
+    otlp_headers: tuple[tuple[str, str], ...] = _setting((), headers)
+    spool_dir: Path | None = _setting(None, _folder)
+    spool_max_bytes: int = _setting(DEFAULT_MAX_BYTES, _size)
+    destinations: tuple[Any, ...] = _setting((), _destinations)
+    dialects: tuple[str, ...] = _setting((), _names)
+    record: Path | None = _setting(None, _file)
+    capture_content: bool = _setting(
+        True, _content, "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+    )
+    mask: tuple[str, ...] = _setting((), _names)
+    unmask: tuple[str, ...] = _setting((), _names)
+    strict_masking: bool = _setting(False, boolean)
+    instrument: bool | tuple[str, ...] = _setting(False, _instrument)
+    propagate_threads: bool = _setting(True, boolean)
+    tracer_provider: Any = _setting(None, _provider)
+
+    # Which settings were given, and by what: a keyword, a variable, or a line of .env.
+    sources: Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False)
+
+
+class SettingsKeywords(TypedDict, total=False):
+    """The keywords of `configure()`, as type checkers see them."""
+
+    service_name: str | None
+    service_version: str | None
+    environment: str | None
+    enabled: bool
+    sample_rate: float | None
+    traces_dir: str | os.PathLike[str] | None
+    traces_max_bytes: int
+    otlp_endpoint: str | None
+    otlp_headers: Mapping[str, str] | str
+    spool_dir: str | os.PathLike[str] | None
+    spool_max_bytes: int
+    destinations: Iterable[Any]
+    dialects: Iterable[str]
+    record: str | os.PathLike[str] | None
+    capture_content: bool
+    mask: Iterable[str]
+    unmask: Iterable[str]
+    strict_masking: bool
+    instrument: bool | Iterable[str]
+    propagate_threads: bool
+    tracer_provider: Any
+
+
+_FIELDS = {field.name: field for field in dataclasses.fields(Settings) if field.metadata}
+# None says "as if not given" for these; for the others it is a value of its own.
+_NONE_IS_A_VALUE = frozenset({"traces_dir"})
+
+
+class Environment:
+    """The environment variables, and below them the lines of a `.env` file.
+
+    Args:
+        variables: the process's environment.
+        dotenv: names and values of the file.
+    """
+
+    def __init__(self, variables: Mapping[str, str], dotenv: Mapping[str, str]) -> None:
+        self._layers = ((variables, ""), (dotenv, " in .env"))
+
+    @classmethod
+    def read(cls, folder: Path | None = None) -> Environment:
+        """Return the process's environment over the `.env` of the folder (the current one)."""
+        return cls(os.environ, _read_dotenv((folder or Path()) / ".env"))
+
+    def first(self, *names: str) -> tuple[str, str] | None:
+        """Return value and origin of the first name that is set, real variables first."""
+        for layer, where in self._layers:
+            for name in names:
+                value = layer.get(name)
+                if value is not None and value.strip():
+                    return value, name + where
+        return None
+
+    def get(self, *names: str) -> str | None:
+        """Return the value of the first name that is set."""
+        found = self.first(*names)
+        return found[0] if found else None
+
+
+def check_names(keywords: Mapping[str, object]) -> None:
+    """Raise UnknownSettingError for a keyword that is no setting."""
+    for name in keywords:
+        if name not in _FIELDS:
+            raise UnknownSettingError(name, _FIELDS)
+
+
+def resolve(keywords: Mapping[str, Any], environment: Environment) -> Settings:
+    """Return the settings in force.
+
+    Raises:
+        UnknownSettingError: a keyword is no setting.
+        InvalidSettingError: a value cannot be used; says which, from where, and why.
+    """
+    check_names(keywords)
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for name, field in _FIELDS.items():
+        found = environment.first(f"SPANWISE_{name.upper()}", *field.metadata["otel"])
+        if name in keywords and (keywords[name] is not None or name in _NONE_IS_A_VALUE):
+            found = (keywords[name], name)
+        elif found is None:
+            continue
+        value, source = found
+        try:
+            values[name] = field.metadata["parse"](value)
+        except Fault as fault:
+            raise InvalidSettingError(name, str(fault), source=source) from None
+        sources[name] = source
+    return Settings(**values, sources=sources)
+
+
+def _read_dotenv(path: Path) -> dict[str, str]:
+    """Return our and OpenTelemetry's names of the file; a bad line is said once and skipped."""
+    if not path.is_file():
+        return {}
+    # Imported when there is a file: most processes have none.
+    from dotenv import dotenv_values
+    from dotenv.parser import parse_stream
+
+    try:
+        with path.open(encoding="utf-8") as stream:
+            bad = [binding.original.line for binding in parse_stream(stream) if binding.error]
+        if bad:
+            _guard.warn(".env", f".env: cannot read line {bad[0]}; the other lines are used")
+        # The parser's own warning would say the same again.
+        import logging
+
+        logger = logging.getLogger("dotenv.main")
+        silent, logger.disabled = logger.disabled, True
+        try:
+            values = dotenv_values(path, encoding="utf-8")
+        finally:
+            logger.disabled = silent
+    except (OSError, ValueError) as error:
+        _guard.warn(".env", f".env cannot be read and is ignored: {_guard.describe(error)}")
+        return {}
+    return {
+        name: value
+        for name, value in values.items()
+        if value is not None and name.startswith(_DOTENV_PREFIXES)
+    }

@@ -1,0 +1,84 @@
+"""The only mutable global state: what `configure()` built, and the counters.
+
+Everything else reads `_state.runtime` once per operation and works on that snapshot, so that a
+`configure()` in another thread never shows half of itself.
+"""
+
+from __future__ import annotations
+
+import collections
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
+    from spanwise._encoding import Encoder
+    from spanwise._sampling import Sampling
+    from spanwise._settings import Settings
+    from spanwise.processors.delegating import DelegatingSpanProcessor
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What one `configure()` built.
+
+    Attributes:
+        settings: the settings in force.
+        tracer: makes the spans.
+        encoder: makes the texts of inputs and outputs.
+        sampling: decides at the root of a trace.
+        processor: the one span processor that Spanwise added to the provider.
+        provider: the TracerProvider in use.
+        owns_provider: False for a provider that the application made.
+    """
+
+    settings: Settings
+    tracer: Tracer
+    encoder: Encoder
+    sampling: Sampling
+    processor: DelegatingSpanProcessor
+    provider: Any
+    owns_provider: bool
+
+
+runtime: Runtime | None = None
+
+# What was given to configure() so far: a later call adds to it.
+keywords: dict[str, Any] = {}
+
+# Guards configure() and shutdown(). Reentrant: a collected generator may end a span anywhere.
+lock = threading.RLock()
+
+_counters: collections.Counter[str] = collections.Counter()
+_counters_lock = threading.RLock()
+
+
+def count(name: str, amount: int = 1) -> int:
+    """Add to a counter and return its new value."""
+    with _counters_lock:
+        _counters[name] += amount
+        return _counters[name]
+
+
+def counters() -> dict[str, int]:
+    """Return a copy of all counters, by name."""
+    with _counters_lock:
+        return dict(_counters)
+
+
+def reset() -> None:
+    """Forget everything; for tests. Sinks that are still open are not closed."""
+    global runtime
+    runtime = None
+    keywords.clear()
+    with _counters_lock:
+        _counters.clear()
+
+
+def renew_locks() -> None:
+    """Replace the locks in a forked child, where another thread's hold would never end."""
+    global lock, _counters_lock
+    lock = threading.RLock()
+    _counters_lock = threading.RLock()
