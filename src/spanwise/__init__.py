@@ -1,1 +1,68 @@
-"""Spanwise."""
+"""OpenTelemetry-native instrumentation for AI agents.
+
+Decorate a function, or open a block, and every call becomes a span that says who it was for,
+what it was, and what went in and came out. Nothing happens until `configure()` is called.
+"""
+
+from spanwise._configure import configure, flush, shutdown, stats
+from spanwise._destinations import Destination
+from spanwise._identity import identify
+from spanwise._observe import (
+    agent,
+    chain,
+    embedding,
+    evaluation,
+    event,
+    generation,
+    guardrail,
+    interaction,
+    observe,
+    reranker,
+    retrieval,
+    span,
+    tool,
+)
+from spanwise._operation import Observation, current, current_interaction
+from spanwise._sampling import sampled
+from spanwise._settings import Settings
+from spanwise._version import __version__
+from spanwise.errors import (
+    ConfigurationError,
+    DecorationError,
+    InvalidSettingError,
+    SpanwiseError,
+    UnknownSettingError,
+)
+
+__all__ = [
+    "ConfigurationError",
+    "DecorationError",
+    "Destination",
+    "InvalidSettingError",
+    "Observation",
+    "Settings",
+    "SpanwiseError",
+    "UnknownSettingError",
+    "__version__",
+    "agent",
+    "chain",
+    "configure",
+    "current",
+    "current_interaction",
+    "embedding",
+    "evaluation",
+    "event",
+    "flush",
+    "generation",
+    "guardrail",
+    "identify",
+    "interaction",
+    "observe",
+    "reranker",
+    "retrieval",
+    "sampled",
+    "shutdown",
+    "span",
+    "stats",
+    "tool",
+]

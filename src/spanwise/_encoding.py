@@ -181,7 +181,9 @@ class _Walk:
     def _cut(self, value: str, limit: int) -> str:
         half = limit // 2
         head = self.masker.text(_valid(value[: half + _MARGIN]))[:half]
-        tail = self.masker.text(_valid(value[len(value) - half - _MARGIN :]))[-half:] if half else ""
+        tail = (
+            self.masker.text(_valid(value[len(value) - half - _MARGIN :]))[-half:] if half else ""
+        )
         return f"{head}…[{TRUNCATED}: {len(value)} characters]…{tail}"
 
     def mapping(self, items: Iterable[tuple[Any, Any]], length: int, depth: int) -> dict[str, Any]:
@@ -529,10 +531,7 @@ _ARRAYS = frozenset(
 )
 _NUMPY_SCALARS = frozenset(
     ("numpy", name)
-    for name in """
-    bool bool_ int8 int16 int32 int64 uint8 uint16 uint32 uint64 longlong ulonglong
-    float16 float32 complex64 datetime64 timedelta64
-    """.split()
+    for name in ["bool", "bool_", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "longlong", "ulonglong", "float16", "float32", "complex64", "datetime64", "timedelta64"]
 )
 
 _learned: weakref.WeakKeyDictionary[type, _Handler] = weakref.WeakKeyDictionary()

@@ -53,7 +53,10 @@ class Scope:
             return self.own
         inherited = self._parent.attributes()
         merged = {**inherited, **self.own}
-        above, here = inherited.get(semconv.OBSERVATION_TAGS), self.own.get(semconv.OBSERVATION_TAGS)
+        above, here = (
+            inherited.get(semconv.OBSERVATION_TAGS),
+            self.own.get(semconv.OBSERVATION_TAGS),
+        )
         if isinstance(above, tuple) and isinstance(here, tuple):
             merged[semconv.OBSERVATION_TAGS] = tuple(dict.fromkeys(above + here))
         return merged

@@ -7,6 +7,7 @@ Everything else reads `_state.runtime` once per operation and works on that snap
 from __future__ import annotations
 
 import collections
+import os
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,9 @@ runtime: Runtime | None = None
 # What was given to configure() so far: a later call adds to it.
 keywords: dict[str, Any] = {}
 
+# How many processors want to see the arguments of calls; the operation binds them only then.
+call_listeners = 0
+
 # Guards configure() and shutdown(). Reentrant: a collected generator may end a span anywhere.
 lock = threading.RLock()
 
@@ -70,15 +74,20 @@ def counters() -> dict[str, int]:
 
 def reset() -> None:
     """Forget everything; for tests. Sinks that are still open are not closed."""
-    global runtime
+    global runtime, call_listeners
     runtime = None
+    call_listeners = 0
     keywords.clear()
     with _counters_lock:
         _counters.clear()
 
 
-def renew_locks() -> None:
-    """Replace the locks in a forked child, where another thread's hold would never end."""
+def _renew_locks() -> None:
+    # In a forked child the hold of another thread of the parent would never end.
     global lock, _counters_lock
     lock = threading.RLock()
     _counters_lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)

@@ -1,0 +1,178 @@
+"""Where spans are sent: OTLP endpoints with their headers, protocol and vocabularies."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Final
+
+from spanwise import _settings
+from spanwise._settings import Environment, Fault, Settings
+from spanwise.dialects import DIALECTS
+from spanwise.errors import InvalidSettingError, nearest
+
+TRACES_PATH: Final = "/v1/traces"
+PROTOCOLS: Final = ("http/protobuf", "grpc")
+COMPRESSIONS: Final = ("none", "gzip", "deflate")
+DEFAULT_TIMEOUT_S: Final = 10.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Destination:
+    """One place that spans are sent to.
+
+    Attributes:
+        endpoint: full http(s) address; for gRPC without a path.
+        headers: sent with every request, as (name, value) pairs; a mapping is taken too.
+        protocol: `http/protobuf` or `grpc`.
+        dialects: vocabularies to add to the spans sent here.
+        timeout_s: seconds that one request may take.
+        compression: `none`, `gzip` or `deflate`.
+        certificate: file of the certificate authorities to trust.
+        client_key: file of the client's private key.
+        client_certificate: file of the client's certificate.
+    """
+
+    endpoint: str
+    headers: tuple[tuple[str, str], ...] | Mapping[str, str] = dataclasses.field(
+        default=(), repr=False
+    )
+    protocol: str = "http/protobuf"
+    dialects: tuple[str, ...] = ()
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    compression: str = "none"
+    certificate: str | None = None
+    client_key: str | None = None
+    client_certificate: str | None = None
+
+    def __post_init__(self) -> None:
+        address = _settings.endpoint(self.endpoint)
+        if address is None:
+            raise Fault("must have an endpoint")
+        if self.protocol not in PROTOCOLS:
+            raise Fault(f"must have a protocol among {', '.join(PROTOCOLS)}, not {self.protocol!r}")
+        if self.compression not in COMPRESSIONS:
+            raise Fault(f"must have a compression among {', '.join(COMPRESSIONS)}")
+        if not self.timeout_s > 0:
+            raise Fault("must have a timeout_s above 0")
+        dialects = (self.dialects,) if isinstance(self.dialects, str) else tuple(self.dialects)
+        for name in dialects:
+            check_dialect(name)
+        object.__setattr__(self, "endpoint", address)
+        object.__setattr__(self, "headers", _settings.headers(self.headers))
+        object.__setattr__(self, "dialects", dialects)
+
+
+def check_dialect(name: str) -> None:
+    """Raise Fault for a vocabulary that is not known."""
+    if name not in DIALECTS:
+        raise Fault(f"has an unknown dialect {name!r}{nearest(name, DIALECTS)}")
+
+
+def resolve(settings: Settings, environment: Environment) -> tuple[Destination, ...]:
+    """Return every destination that the settings and OpenTelemetry's variables name.
+
+    Raises:
+        InvalidSettingError: an address, header, protocol or dialect cannot be used.
+    """
+    for name in settings.dialects:
+        _checked("dialects", settings.sources.get("dialects"), check_dialect, name)
+    found = [
+        _checked("destinations", settings.sources.get("destinations"), _from_value, value)
+        for value in settings.destinations
+    ]
+    main = _main(settings, environment)
+    if main is not None:
+        found.insert(0, main)
+    return tuple(found)
+
+
+def _main(settings: Settings, environment: Environment) -> Destination | None:
+    protocol, protocol_source = _variable(environment, "PROTOCOL") or ("http/protobuf", None)
+    if protocol == "http/json":
+        # The Python exporters speak protobuf only; every collector that takes JSON takes it too.
+        protocol = "http/protobuf"
+    if protocol not in PROTOCOLS:
+        raise InvalidSettingError(
+            "the OTLP protocol",
+            f"must be among {', '.join(PROTOCOLS)}, not {protocol!r}",
+            source=protocol_source,
+        )
+    address, source = settings.otlp_endpoint, settings.sources.get("otlp_endpoint")
+    if address is None:
+        address, source = _from_variables(environment, protocol)
+    elif protocol != "grpc" and not address.endswith(TRACES_PATH):
+        address += TRACES_PATH
+    if address is None:
+        return None
+    headers: Any = settings.otlp_headers
+    if not headers and (named := _variable(environment, "HEADERS")):
+        headers = _checked("otlp_headers", named[1], _settings.headers, named[0])
+    timeout, timeout_source = _variable(environment, "TIMEOUT") or (DEFAULT_TIMEOUT_S, None)
+    options = {
+        "endpoint": address,
+        "headers": headers,
+        "protocol": protocol,
+        "dialects": settings.dialects,
+        "timeout_s": _checked("the OTLP timeout", timeout_source, _seconds, timeout),
+        "compression": (_variable(environment, "COMPRESSION") or ("none",))[0].lower(),
+        "certificate": (_variable(environment, "CERTIFICATE") or (None,))[0],
+        "client_key": (_variable(environment, "CLIENT_KEY") or (None,))[0],
+        "client_certificate": (_variable(environment, "CLIENT_CERTIFICATE") or (None,))[0],
+    }
+    made: Destination = _checked(
+        "otlp_endpoint", source, lambda given: Destination(**given), options
+    )
+    return made
+
+
+def _from_variables(environment: Environment, protocol: str) -> tuple[str | None, str | None]:
+    full = environment.first("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    if full:
+        return full
+    base = environment.first("OTEL_EXPORTER_OTLP_ENDPOINT")
+    if base is None:
+        return None, None
+    address, source = base
+    return (address if protocol == "grpc" else address.rstrip("/") + TRACES_PATH), source
+
+
+def _variable(environment: Environment, name: str) -> tuple[str, str] | None:
+    return environment.first(f"OTEL_EXPORTER_OTLP_TRACES_{name}", f"OTEL_EXPORTER_OTLP_{name}")
+
+
+def _seconds(value: object) -> float:
+    try:
+        seconds = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise Fault(f"must be a number of seconds, not {value!r}") from None
+    if not seconds > 0:
+        raise Fault("must be above 0 seconds")
+    return seconds
+
+
+def _from_value(value: Any) -> Destination:
+    if isinstance(value, Destination):
+        return value
+    if isinstance(value, str):
+        value = {"endpoint": value}
+    if not isinstance(value, Mapping):
+        raise Fault("must be addresses, mappings or Destination objects")
+    known = {field.name for field in dataclasses.fields(Destination)}
+    for name in value:
+        if name not in known:
+            raise Fault(f"has an unknown option {name!r}{nearest(str(name), known)}")
+    if "endpoint" not in value:
+        raise Fault("must each have an endpoint")
+    options = dict(value)
+    is_base = isinstance(options["endpoint"], str) and options.get("protocol") != "grpc"
+    if is_base and not options["endpoint"].rstrip("/").endswith(TRACES_PATH):
+        options["endpoint"] = options["endpoint"].rstrip("/") + TRACES_PATH
+    return Destination(**options)
+
+
+def _checked(name: str, source: str | None, function: Any, value: Any) -> Any:
+    try:
+        return function(value)
+    except Fault as fault:
+        raise InvalidSettingError(name, str(fault), source=source) from None

@@ -1,0 +1,110 @@
+"""Describe an exception in text, from its frames, calling none of its code but `str`."""
+
+from __future__ import annotations
+
+import builtins
+import linecache
+from types import TracebackType
+from typing import Any
+
+from spanwise import _raw_fields as raw
+
+_FRAMES = 60
+_CHAINED = 6
+_LONGEST_MESSAGE = 8192
+_cause_of = BaseException.__dict__["__cause__"].__get__
+_context_of = BaseException.__dict__["__context__"].__get__
+_suppresses = BaseException.__dict__["__suppress_context__"].__get__
+_traceback_of = BaseException.__dict__["__traceback__"].__get__
+# Frames of these files are ours, not the program's.
+_OUR_FILES = ("_shells.py", "_operation.py", "_observe.py")
+_our_folder = __file__.rpartition("_exceptions.py")[0]
+
+
+def type_of(error: BaseException) -> str:
+    """Return the qualified name of the exception's class."""
+    return raw.type_name(type(error))
+
+
+def message_of(error: BaseException) -> str:
+    """Return `str(error)`, or a note where that fails; always a valid text of bounded length."""
+    try:
+        text = str(error)
+    except BaseException:  # noqa: BLE001 - whatever str() does, the user's exception goes on
+        return "<the exception's text cannot be read>"
+    if len(text) > _LONGEST_MESSAGE:
+        half = _LONGEST_MESSAGE // 2
+        text = f"{text[:half]}…[$truncated: {len(text)} characters]…{text[-half:]}"
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def stacktrace_of(error: BaseException) -> str:
+    """Return the traceback in Python's form, causes first, frames of Spanwise left out."""
+    chain: list[tuple[BaseException, str]] = []
+    seen: set[int] = set()
+    link = ""
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen and len(chain) < _CHAINED:
+        seen.add(id(current))
+        chain.append((current, link))
+        cause, context = _cause_of(current), _context_of(current)
+        if cause is not None:
+            link = "\nThe above exception was the direct cause of the following exception:\n\n"
+            current = cause
+        elif context is not None and not _suppresses(current):
+            link = "\nDuring handling of the above exception, another exception occurred:\n\n"
+            current = context
+        else:
+            current = None
+    parts: list[str] = []
+    for position in range(len(chain) - 1, -1, -1):
+        part, link = chain[position]
+        parts.append(_one(part))
+        if link:
+            parts.append(link)
+    return "".join(parts).encode("utf-8", "backslashreplace").decode()
+
+
+def _one(error: BaseException) -> str:
+    frames = _frames(_traceback_of(error))
+    lines = ["Traceback (most recent call last):\n", *frames] if frames else []
+    message = message_of(error)
+    lines.append(f"{type_of(error)}: {message}\n" if message else f"{type_of(error)}\n")
+    for position, inner in enumerate(_grouped(error)):
+        lines.append(f"  [{position + 1}] {type_of(inner)}: {message_of(inner)}\n")
+    return "".join(lines)
+
+
+def _frames(traceback: TracebackType | None) -> list[str]:
+    entries: list[tuple[Any, int]] = []
+    while traceback is not None:
+        entries.append((traceback.tb_frame, traceback.tb_lineno))
+        traceback = traceback.tb_next
+    entries = [entry for entry in entries if not _is_ours(entry[0].f_code.co_filename)]
+    omitted = len(entries) - _FRAMES
+    if omitted > 0:
+        entries = entries[: _FRAMES // 2] + entries[-_FRAMES // 2 :]
+    lines = []
+    for position, (frame, number) in enumerate(entries):
+        if omitted > 0 and position == _FRAMES // 2:
+            lines.append(f"  [{omitted} frames are left out]\n")
+        code = frame.f_code
+        name = getattr(code, "co_qualname", code.co_name)
+        lines.append(f'  File "{code.co_filename}", line {number}, in {name}\n')
+        source = linecache.getline(code.co_filename, number, frame.f_globals).strip()
+        if source:
+            lines.append(f"    {source}\n")
+    return lines
+
+
+def _is_ours(filename: str) -> bool:
+    return filename.startswith(_our_folder) and filename.endswith(_OUR_FILES)
+
+
+def _grouped(error: BaseException) -> tuple[BaseException, ...]:
+    """Return the members of an exception group, the first few."""
+    group = getattr(builtins, "BaseExceptionGroup", None)  # since Python 3.11
+    if group is None or not issubclass(type(error), group):
+        return ()
+    members: tuple[BaseException, ...] = group.__dict__["exceptions"].__get__(error)
+    return members[:_CHAINED]

@@ -1,0 +1,348 @@
+"""The decorators and the context manager: they choose a shell and say what is to be observed."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Final, TypeVar, overload
+
+from spanwise import _guard, _identity, _operation, _shells, semconv
+from spanwise._arguments import Binder
+from spanwise._operation import Observation, Plan
+from spanwise.errors import DecorationError, nearest
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+RECORDED_TYPES: Final = frozenset({"agent", "tool", "interaction"})
+
+_OPERATIONS: Final[Mapping[str, str]] = {
+    "agent": "invoke_agent",
+    "tool": "execute_tool",
+    "generation": "chat",
+    "embedding": "embeddings",
+    "retrieval": "retrieval",
+    "interaction": "invoke_workflow",
+}
+_NAMES: Final[Mapping[str, str]] = {
+    "agent": semconv.GEN_AI_AGENT_NAME,
+    "tool": semconv.GEN_AI_TOOL_NAME,
+    "interaction": semconv.GEN_AI_WORKFLOW_NAME,
+}
+_DESCRIPTIONS: Final[Mapping[str, str]] = {
+    "agent": semconv.GEN_AI_AGENT_DESCRIPTION,
+    "tool": semconv.GEN_AI_TOOL_DESCRIPTION,
+}
+_MODEL_TYPES: Final = frozenset({"generation", "embedding", "reranker"})
+
+
+_NOTHING: Any = object()
+
+
+def make_plan(
+    type: str,
+    name: str,
+    *,
+    function: Callable[..., Any] | None = None,
+    version: str | None = None,
+    description: str | None = None,
+    model: str | None = None,
+    provider: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    tags: Iterable[str] | None = None,
+    capture_input: bool | Iterable[str] = True,
+    capture_output: bool = True,
+    capture_usage: bool | None = None,
+    is_trace: bool = False,
+    first_use: Callable[[], Any] | None = None,
+    on_end: Callable[[Observation], None] | None = None,
+) -> Plan:
+    """Prepare all that is known of an operation before it runs.
+
+    Raises:
+        DecorationError: the type is unknown, or an option does not fit the function.
+    """
+    if type not in semconv.OBSERVATION_TYPE_VALUES:
+        known = nearest(str(type), semconv.OBSERVATION_TYPE_VALUES)
+        raise DecorationError(f"unknown observation type {type!r}{known}")
+    if not isinstance(name, str):
+        raise DecorationError(f"name must be a string, not {name!r}")
+    attributes: dict[str, Any] = {semconv.OBSERVATION_TYPE: type}
+    target = ""
+    if is_trace:
+        attributes[semconv.OBSERVATION_IS_TRACE] = True
+    if function is not None:
+        target = _target(function)
+        attributes[semconv.CODE_FUNCTION_NAME] = target.replace(":", ".", 1)
+    if type in _OPERATIONS and not is_trace:
+        attributes[semconv.GEN_AI_OPERATION_NAME] = _OPERATIONS[type]
+    if type in _NAMES and not is_trace:
+        attributes[_NAMES[type]] = name
+    if description is not None and type not in _DESCRIPTIONS:
+        raise DecorationError(f"description belongs to an agent or a tool, not to {type}")
+    for key, value in (
+        (_DESCRIPTIONS.get(type), description),
+        (semconv.OBSERVATION_VERSION, version),
+        (semconv.GEN_AI_REQUEST_MODEL, model),
+        (semconv.GEN_AI_PROVIDER_NAME, provider),
+    ):
+        if key is not None and value is not None:
+            attributes[key] = str(value)
+    if type == "tool":
+        attributes[semconv.GEN_AI_TOOL_TYPE] = "function"
+    if metadata is not None:
+        attributes |= _identity.metadata_attributes(metadata)
+    if tags is not None:
+        attributes |= _identity.identity_attributes(tags=tags)
+    binder = None
+    if function is not None and capture_input is not False:
+        if isinstance(capture_input, str):
+            capture_input = (capture_input,)
+        binder = Binder(function, None if capture_input is True else capture_input)
+    call_binder = None
+    if function is not None and type in RECORDED_TYPES and capture_input is not False:
+        call_binder = Binder(function)
+    return Plan(
+        name=name,
+        type=type,
+        attributes=attributes,
+        binder=binder,
+        capture_output=bool(capture_output) and not is_trace,
+        capture_usage=type in _MODEL_TYPES if capture_usage is None else capture_usage,
+        call_binder=call_binder,
+        target=target,
+        opens_scope=type == "interaction" or is_trace,
+        first_use=first_use,
+        on_end=on_end,
+    )
+
+
+def decorate(target: Any, build: Callable[[Callable[..., Any]], Plan]) -> Any:
+    """Return the target in its shell; `build` makes the plan for the function found in it.
+
+    A classmethod or staticmethod stays one, whichever decorator is outside. A class keeps its
+    identity: its `__call__` is wrapped.
+
+    Raises:
+        DecorationError: the target cannot be called.
+    """
+    if isinstance(target, classmethod | staticmethod):
+        return type(target)(decorate(target.__func__, build))
+    if inspect.isclass(target):
+        if "__call__" not in vars(target):
+            raise DecorationError(
+                f"class {target.__qualname__} does not define __call__; decorate its methods"
+            )
+        target.__call__ = decorate(vars(target)["__call__"], build)  # type: ignore[method-assign]
+        return target
+    if not callable(target):
+        raise DecorationError(f"cannot decorate {target!r}: it is not callable")
+    if not inspect.isroutine(target) and not isinstance(target, functools.partial):
+        # A callable object: the shell must be of the kind of its __call__.
+        target = target.__call__
+    return _shells.wrap(target, build(target))
+
+
+class Block:
+    """An observation about to be made: of a block (`with`, `async with`) or of a function (`@`)."""
+
+    __slots__ = ("_entered", "_input", "_name", "_options", "_type")
+
+    def __init__(self, type: str, name: str | None, options: dict[str, Any], input: Any) -> None:
+        self._type = type
+        self._name = name
+        self._options = options
+        self._input = input
+        self._entered: list[Observation | None] = []
+        make_plan(type, name or type, **options)  # a wrong option is told here, not at the call
+
+    def __call__(self, function: F, /) -> F:
+        """Return the function, observed at every call."""
+
+        def build(inner: Callable[..., Any]) -> Plan:
+            name = self._name or _name(inner)
+            return make_plan(self._type, name, function=inner, **self._options)
+
+        wrapped: F = decorate(function, build)
+        return wrapped
+
+    def __enter__(self) -> Observation:
+        options = {key: value for key, value in self._options.items() if key != "capture_input"}
+        plan = make_plan(self._type, self._name or self._type, **options)
+        observation = _operation.start(plan)
+        self._entered.append(observation)
+        if observation is None:
+            return _operation.NO_OBSERVATION
+        if self._input is not _NOTHING:
+            observation.update(input=self._input)
+        return observation
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        observation = self._entered.pop()
+        if observation is not None:
+            if error is None:
+                _operation.finish(observation, keep_output=False)
+            else:
+                _operation.fail(observation, error)
+
+    async def __aenter__(self) -> Observation:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.__exit__(kind, error, traceback)
+
+
+class ObservationDecorator:
+    """The decorator of one observation type, bare (`@agent`) or called (`@agent(name="x")`).
+
+    Sync and async functions, generators and async generators, methods, classmethods and
+    staticmethods, partials and callable objects keep their kind, signature and type. Called, it
+    also opens a block: `with spanwise.agent("x") as observation`.
+
+    Args:
+        name: of the span; the function's own name by default. Also takes the first position.
+        version: of what is run.
+        description: what the agent or tool does.
+        model: the model that is asked.
+        provider: who serves the model.
+        metadata: facts, each an attribute `observation.metadata.<key>`.
+        tags: labels.
+        capture_input: keep the arguments: True, False, or the parameters to keep.
+        capture_output: keep the result.
+        capture_usage: look for token counts in the result; by default where a model is asked.
+
+    Raises:
+        DecorationError: what is decorated cannot be called, or an option does not fit it.
+    """
+
+    def __init__(self, type: str) -> None:
+        self._type = type
+        self.__name__ = type
+
+    def __repr__(self) -> str:
+        return f"<spanwise.{self._type}>"
+
+    @overload
+    def __call__(self, function: F, /) -> F: ...
+
+    @overload
+    def __call__(
+        self,
+        position_name: str | None = None,
+        /,
+        *,
+        name: str | None = None,
+        version: str | None = None,
+        description: str | None = None,
+        model: str | None = None,
+        provider: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        tags: Iterable[str] | None = None,
+        capture_input: bool | Iterable[str] = True,
+        capture_output: bool = True,
+        capture_usage: bool | None = None,
+    ) -> Block: ...
+
+    def __call__(self, function: Any = None, /, *, name: str | None = None, **options: Any) -> Any:
+        if function is None or isinstance(function, str):
+            return Block(self._type, name or function, options, _NOTHING)
+        return Block(self._type, name, options, _NOTHING)(function)
+
+
+@overload
+def observe(function: F, /) -> F: ...
+
+
+@overload
+def observe(
+    position_name: str | None = None,
+    /,
+    *,
+    type: str = "span",
+    name: str | None = None,
+    input: Any = ...,
+    version: str | None = None,
+    description: str | None = None,
+    model: str | None = None,
+    provider: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    tags: Iterable[str] | None = None,
+    capture_input: bool | Iterable[str] = True,
+    capture_output: bool = True,
+    capture_usage: bool | None = None,
+) -> Block: ...
+
+
+def observe(
+    function: Any = None,
+    /,
+    *,
+    type: str = "span",
+    name: str | None = None,
+    input: Any = _NOTHING,
+    **options: Any,
+) -> Any:
+    """Observe a block (`with observe("rerank", type="chain")`) or a function (`@observe`).
+
+    Args:
+        type: the observation type.
+        input: what goes into a block.
+        name: of the span, and the further options, as in `ObservationDecorator`.
+
+    Raises:
+        DecorationError: an unknown type, or an option that does not fit what is observed.
+    """
+    if function is None or isinstance(function, str):
+        return Block(type, name or function, options, input)
+    return Block(type, name, options, input)(function)
+
+
+def event(name: str, /, **metadata: Any) -> None:
+    """Note that something happened, now, as an observation of type `event` with this metadata."""
+    with _guard.guard("event"):
+        observation = _operation.start(make_plan("event", name, metadata=metadata))
+        if observation is not None:
+            _operation.finish(observation, keep_output=False)
+
+
+agent = ObservationDecorator("agent")
+tool = ObservationDecorator("tool")
+generation = ObservationDecorator("generation")
+retrieval = ObservationDecorator("retrieval")
+embedding = ObservationDecorator("embedding")
+chain = ObservationDecorator("chain")
+evaluation = ObservationDecorator("evaluation")
+guardrail = ObservationDecorator("guardrail")
+reranker = ObservationDecorator("reranker")
+span = ObservationDecorator("span")
+interaction = ObservationDecorator("interaction")
+
+
+def _inner(function: Any) -> Any:
+    """Return what a partial or a bound method is made of."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return getattr(function, "__func__", function)
+
+
+def _name(function: Any) -> str:
+    inner = _inner(function)
+    return str(getattr(inner, "__name__", None) or type(inner).__name__)
+
+
+def _target(function: Any) -> str:
+    inner = _inner(function)
+    if not hasattr(inner, "__qualname__"):
+        inner = type(inner)
+    return f"{inner.__module__}:{inner.__qualname__}"

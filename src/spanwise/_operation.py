@@ -1,0 +1,469 @@
+"""Start, finish and fail one operation: the only place that starts a span.
+
+A `Plan` holds all that is known when a function is decorated; an `Observation` is one call of
+it. Everything here is called from the user's thread and guarded: a fault of ours is counted and
+leaves the call as it would be undecorated.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import context as context_api
+from opentelemetry import trace as trace_api
+from opentelemetry.context import _RUNTIME_CONTEXT, Context
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, StatusCode, TraceFlags
+
+from spanwise import _exceptions, _guard, _identity, _state, semconv
+from spanwise._calls import Call, with_call
+from spanwise._ids import next_trace_id, random_span_id, random_trace_id
+from spanwise._usage import usage_attributes, usage_of
+
+if TYPE_CHECKING:
+    from spanwise._arguments import Binder
+    from spanwise._stream import Stream
+
+_OBSERVATION = context_api.create_key("spanwise-observation")
+_UNSET: Any = object()
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is known of an operation before it runs.
+
+    Attributes:
+        name: of the span.
+        type: the observation type.
+        attributes: those that are the same at every call.
+        binder: names the arguments to capture; None captures none.
+        capture_output: keep the result.
+        capture_usage: look for token counts in the result.
+        call_binder: names all arguments, for recordings; None where calls are not recorded.
+        target: `module:qualified.name` of the function.
+        opens_scope: has an identity of its own that can be added to while it runs.
+        first_use: configures Spanwise where nothing did; returns None where it may not.
+        on_end: called with the observation before its span ends.
+    """
+
+    name: str
+    type: str
+    attributes: Mapping[str, Any]
+    binder: Binder | None = None
+    capture_output: bool = True
+    capture_usage: bool = False
+    call_binder: Binder | None = None
+    target: str = ""
+    opens_scope: bool = False
+    first_use: Callable[[], _state.Runtime | None] | None = None
+    on_end: Callable[[Observation], None] | None = None
+
+
+class Observation:
+    """One open operation: what `with spanwise.observe(...) as observation` and `current()` give.
+
+    Every method may be called at any time, in any thread; after the end, or where nothing is
+    recorded, it does nothing.
+    """
+
+    __slots__ = (
+        "_context",
+        "_given",
+        "_plan",
+        "_runtime",
+        "_scope",
+        "_span",
+        "_started_ns",
+        "_token",
+    )
+
+    def __init__(
+        self,
+        plan: Plan,
+        runtime: _state.Runtime | None,
+        span: Span,
+        scope: _identity.Scope | None,
+    ) -> None:
+        self._plan = plan
+        self._runtime = runtime
+        self._span = span
+        self._scope = scope
+        self._given: frozenset[str] = frozenset()
+        self._context: Context | None = None
+        self._token: Any = None
+        self._started_ns = time.perf_counter_ns()
+
+    @property
+    def name(self) -> str:
+        """The span's name as it was given."""
+        return self._plan.name
+
+    @property
+    def type(self) -> str:
+        """The observation type, as `agent` or `tool`."""
+        return self._plan.type
+
+    @property
+    def id(self) -> str:
+        """The span id, 16 hexadecimal digits; all zeros where nothing is recorded."""
+        return format(self._span.get_span_context().span_id, "016x")
+
+    @property
+    def trace_id(self) -> str:
+        """The trace id, 32 hexadecimal digits; all zeros where nothing is recorded."""
+        return format(self._span.get_span_context().trace_id, "032x")
+
+    @property
+    def span(self) -> Span:
+        """The OpenTelemetry span."""
+        return self._span
+
+    def is_recording(self) -> bool:
+        """Return whether what is set on the observation is kept."""
+        return self._span.is_recording()
+
+    def was_given(self, name: str) -> bool:
+        """Return whether `update()` was given this part, as `input` or `output`."""
+        return name in self._given
+
+    def update(
+        self,
+        *,
+        input: Any = _UNSET,
+        output: Any = _UNSET,
+        metadata: Mapping[str, Any] | None = None,
+        level: str | None = None,
+        model: str | None = None,
+        usage: Mapping[str, int] | None = None,
+        score: float | None = None,
+        tags: Iterable[str] | None = None,
+        version: str | None = None,
+        status_message: str | None = None,
+        provider: str | None = None,
+        response_model: str | None = None,
+        response_id: str | None = None,
+        finish_reasons: Iterable[str] | None = None,
+        tool_call_id: str | None = None,
+        input_messages: Any = _UNSET,
+        output_messages: Any = _UNSET,
+        system_instructions: Any = _UNSET,
+    ) -> None:
+        """Set what is known of the observation; later values replace earlier ones.
+
+        Args:
+            input: replaces the captured arguments.
+            output: replaces the captured result.
+            metadata: facts, each an attribute `observation.metadata.<key>`.
+            level: `debug`, `info`, `warning` or `error`.
+            model: the model that was asked for.
+            usage: token counts: `input_tokens`, `output_tokens`, `cached_tokens`, or a
+                provider's own spellings.
+            score: a number that says how good the outcome was.
+            tags: labels of this observation.
+            version: of what was run.
+            status_message: what is to be said of the outcome.
+            provider: who serves the model.
+            response_model: the model that answered.
+            response_id: the provider's id of the answer.
+            finish_reasons: why the model stopped, one for each choice.
+            tool_call_id: the id by which the model asked for the tool.
+            input_messages: the chat sent to the model.
+            output_messages: the messages that it answered.
+            system_instructions: its system prompt.
+        """
+        if self._runtime is None or not self._span.is_recording():
+            return
+        with _guard.guard("observation.update"):
+            attributes: dict[str, Any] = {}
+            for key, text in (
+                (semconv.GEN_AI_REQUEST_MODEL, model),
+                (semconv.OBSERVATION_VERSION, version),
+                (semconv.OBSERVATION_STATUS_MESSAGE, status_message),
+                (semconv.GEN_AI_PROVIDER_NAME, provider),
+                (semconv.GEN_AI_RESPONSE_MODEL, response_model),
+                (semconv.GEN_AI_RESPONSE_ID, response_id),
+                (semconv.GEN_AI_TOOL_CALL_ID, tool_call_id),
+                (semconv.OBSERVATION_LEVEL, level.lower() if level is not None else None),
+            ):
+                if text is not None:
+                    attributes[key] = _identity.attribute_value("", text)
+            if score is not None:
+                attributes[semconv.OBSERVATION_SCORE] = float(score)
+            if usage is not None:
+                attributes |= usage_attributes(usage)
+            if finish_reasons is not None:
+                attributes[semconv.GEN_AI_RESPONSE_FINISH_REASONS] = tuple(map(str, finish_reasons))
+            if metadata is not None:
+                attributes |= _identity.metadata_attributes(metadata)
+            if tags is not None:
+                attributes |= _identity.identity_attributes(tags=tags)
+            if self._runtime.settings.capture_content:
+                for key, value in (
+                    (semconv.OBSERVATION_INPUT, input),
+                    (semconv.OBSERVATION_OUTPUT, output),
+                    (semconv.GEN_AI_INPUT_MESSAGES, input_messages),
+                    (semconv.GEN_AI_OUTPUT_MESSAGES, output_messages),
+                    (semconv.GEN_AI_SYSTEM_INSTRUCTIONS, system_instructions),
+                ):
+                    if value is not _UNSET:
+                        attributes[key] = self._runtime.encoder.dumps(value)
+            self._given |= {
+                name
+                for name, value in (("input", input), ("output", output), ("level", level))
+                if value is not _UNSET and value is not None
+            }
+            self._span.set_attributes(attributes)
+
+    def identify(
+        self,
+        *,
+        user: str | Mapping[str, Any] | None = None,
+        account: str | Mapping[str, Any] | None = None,
+        session_id: str | None = None,
+        message_id: str | None = None,
+    ) -> None:
+        """Say who the observation is for; an interaction says it for all that starts below, too."""
+        attributes = _identity.identity_attributes(
+            user=user, account=account, session_id=session_id, message_id=message_id
+        )
+        with _guard.guard("observation.identify"):
+            if self._plan.opens_scope and self._scope is not None:
+                self._scope.update(attributes)
+            if self._span.is_recording():
+                self._span.set_attributes(attributes)
+
+    def attach(self) -> None:
+        """Make the observation the current one, with the context that it had when it left off."""
+        if self._context is not None:
+            self._token = _RUNTIME_CONTEXT.attach(self._context)
+
+    def detach(self, *, keep: bool = False) -> None:
+        """Give the caller's context back; `keep` what is current for the next `attach`."""
+        token, self._token = self._token, None
+        if token is None:
+            return
+        if keep:
+            self._context = _RUNTIME_CONTEXT.get_current()
+        try:
+            # Not context.detach(): that logs an error before it could be caught.
+            _RUNTIME_CONTEXT.detach(token)
+        except Exception:  # noqa: BLE001 - made in another Context: there is nothing to give back
+            _state.count("contexts_not_detached")
+
+
+_NO_PLAN = Plan("", "span", {})
+NO_OBSERVATION = Observation(_NO_PLAN, None, trace_api.INVALID_SPAN, None)
+
+
+def current() -> Observation:
+    """Return the innermost open observation, or one that does nothing."""
+    found = context_api.get_current().get(_OBSERVATION)
+    return found if isinstance(found, Observation) else NO_OBSERVATION
+
+
+def current_interaction() -> Observation:
+    """Return the interaction that is open, from any depth below it, or one that does nothing."""
+    scope = _identity.current_scope(context_api.get_current())
+    found = scope.interaction if scope is not None else None
+    return found if found is not None else NO_OBSERVATION
+
+
+def start(
+    plan: Plan,
+    args: tuple[Any, ...] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    trace_id: int | None = None,
+    start_time_ns: int | None = None,
+) -> Observation | None:
+    """Start an operation and make it current; None where nothing is to be recorded.
+
+    Args:
+        plan: what is to be started.
+        args: positional arguments of the call.
+        kwargs: keyword arguments of the call.
+        trace_id: begin a new trace with this id, linked to the current span if there is one.
+        start_time_ns: nanoseconds since the epoch; now by default.
+    """
+    runtime = _state.runtime
+    if runtime is None:
+        if plan.first_use is None:
+            return None
+        runtime = plan.first_use()
+        if runtime is None:
+            return None
+    try:
+        observation = _start(plan, runtime, args, kwargs or {}, trace_id, start_time_ns)
+    except Exception as error:  # noqa: BLE001 - the guard, inline: this is the hot path
+        _guard.swallow("operation.start", error)
+        return None
+    if observation is not None:
+        observation.attach()
+    return observation
+
+
+def finish(
+    observation: Observation,
+    result: Any = None,
+    *,
+    stream: Stream | None = None,
+    keep_output: bool = True,
+) -> None:
+    """End an operation with its result, and give the caller's context back."""
+    try:
+        attributes: dict[str, Any] = {}
+        plan, runtime = observation._plan, observation._runtime
+        if runtime is not None and observation._span.is_recording():
+            keeps = keep_output and plan.capture_output and runtime.settings.capture_content
+            if stream is not None:
+                attributes |= stream.attributes(observation._started_ns)
+                if keeps and not observation.was_given("output"):
+                    attributes[semconv.OBSERVATION_OUTPUT] = stream.text(runtime.encoder)
+            elif keeps and not observation.was_given("output"):
+                attributes[semconv.OBSERVATION_OUTPUT] = runtime.encoder.dumps(result)
+            if plan.capture_usage:
+                attributes |= stream.usage if stream is not None else usage_of(result)
+    except BaseException as error:  # noqa: BLE001 - the span must end whatever happens
+        _note("operation.finish", error)
+    _end(observation, attributes)
+
+
+def fail(observation: Observation, error: BaseException, *, stream: Stream | None = None) -> None:
+    """End an operation with the exception that left it, and give the caller's context back."""
+    attributes: dict[str, Any] = {}
+    try:
+        runtime = observation._runtime
+        if runtime is not None and observation._span.is_recording():
+            mask = runtime.encoder.masker.text
+            kind, message = _exceptions.type_of(error), mask(_exceptions.message_of(error))
+            attributes[semconv.ERROR_TYPE] = kind
+            if not observation.was_given("level"):
+                attributes[semconv.OBSERVATION_LEVEL] = "error"
+            if stream is not None:
+                attributes |= stream.attributes(observation._started_ns)
+                if observation._plan.capture_output and runtime.settings.capture_content:
+                    attributes[semconv.OBSERVATION_OUTPUT] = stream.text(runtime.encoder)
+            observation._span.add_event(
+                "exception",
+                {
+                    semconv.EXCEPTION_TYPE: kind,
+                    semconv.EXCEPTION_MESSAGE: message,
+                    semconv.EXCEPTION_STACKTRACE: mask(_exceptions.stacktrace_of(error)),
+                    semconv.EXCEPTION_ESCAPED: "True",
+                },
+            )
+            observation._span.set_status(StatusCode.ERROR, message or kind)
+    except BaseException as fault:  # noqa: BLE001 - the span must end whatever happens
+        _note("operation.fail", fault)
+    _end(observation, attributes)
+
+
+def _start(
+    plan: Plan,
+    runtime: _state.Runtime,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    trace_id: int | None,
+    start_time_ns: int | None,
+) -> Observation | None:
+    context = _RUNTIME_CONTEXT.get_current()
+    links: tuple[Link, ...] = ()
+    if trace_id is not None:
+        context, links = _new_root(context)
+    parent = trace_api.get_current_span(context).get_span_context()
+    scope = _identity.current_scope(context)
+    if parent.is_valid:
+        if runtime.owns_provider and not parent.trace_flags.sampled:
+            return None  # the whole trace is left out
+    elif runtime.owns_provider and not (trace_id is None and runtime.sampling.keeps_all(context)):
+        root_id = random_trace_id() if trace_id is None else trace_id
+        if not runtime.sampling.keeps(root_id, context):
+            return _left_out(plan, root_id, context)
+        next_trace_id(root_id)
+    elif trace_id is not None:
+        context = _synthetic_parent(trace_id, context)
+
+    attributes: dict[str, Any] = dict(plan.attributes)
+    if scope is not None:
+        attributes |= scope.attributes()
+    if plan.binder is not None and runtime.settings.capture_content:
+        attributes[semconv.OBSERVATION_INPUT] = runtime.encoder.dumps(
+            plan.binder.bind(args, kwargs)
+        )
+    call_context = context
+    if plan.call_binder is not None and _state.call_listeners:
+        call = Call(plan.target, plan.call_binder.bind(args, kwargs))
+        call_context = with_call(call, context)
+    span = runtime.tracer.start_span(
+        plan.name,
+        context=call_context,
+        attributes=attributes,
+        links=links,
+        start_time=start_time_ns,
+        record_exception=False,
+        set_status_on_exception=False,
+    )
+    return _in_context(Observation(plan, runtime, span, scope), context)
+
+
+def _end(observation: Observation, attributes: dict[str, Any]) -> None:
+    span = observation._span
+    try:
+        if observation._plan.on_end is not None:
+            with _guard.guard("operation.on_end"):
+                observation._plan.on_end(observation)
+        if observation._scope is not None and span.is_recording():
+            # Identity that became known while the operation was open holds for it as well.
+            stamped = observation._scope.attributes()
+            if stamped:
+                have = getattr(span, "attributes", None) or {}
+                attributes |= {key: stamped[key] for key in stamped if key not in have}
+        if attributes:
+            span.set_attributes(attributes)
+        span.end()
+    except BaseException as error:  # noqa: BLE001 - the caller's context must come back
+        _note("operation.end", error)
+    observation.detach()
+
+
+def _note(place: str, error: BaseException) -> None:
+    if isinstance(error, Exception):
+        _guard.swallow(place, error)
+    else:
+        _state.count(f"failures.{place}")
+
+
+def _left_out(plan: Plan, trace_id: int, context: Context) -> Observation:
+    """Return an operation of a trace that is not kept; spans below it see that it is not."""
+    span = NonRecordingSpan(
+        SpanContext(trace_id, random_span_id(), is_remote=False, trace_flags=TraceFlags(0))
+    )
+    return _in_context(Observation(plan, None, span, _identity.current_scope(context)), context)
+
+
+def _in_context(observation: Observation, context: Context) -> Observation:
+    """Give the observation the context in which its body runs."""
+    context = trace_api.set_span_in_context(observation._span, context)
+    if observation._plan.opens_scope:
+        is_interaction = observation._plan.type == "interaction"
+        observation._scope = _identity.Scope(
+            observation._scope, interaction=observation if is_interaction else None
+        )
+        context = _identity.with_scope(observation._scope, context)
+    observation._context = context_api.set_value(_OBSERVATION, observation, context)
+    return observation
+
+
+def _new_root(context: Context) -> tuple[Context, tuple[Link, ...]]:
+    outer = trace_api.get_current_span(context).get_span_context()
+    fresh = trace_api.set_span_in_context(trace_api.INVALID_SPAN, context)
+    return fresh, (Link(outer),) if outer.is_valid else ()
+
+
+def _synthetic_parent(trace_id: int, context: Context) -> Context:
+    """Give a provider that makes its own ids a remote parent, the one way to set a trace id."""
+    flags = TraceFlags(TraceFlags.SAMPLED)
+    parent = SpanContext(trace_id, random_span_id(), is_remote=True, trace_flags=flags)
+    return trace_api.set_span_in_context(NonRecordingSpan(parent), context)

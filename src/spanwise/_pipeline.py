@@ -1,0 +1,169 @@
+"""From settings to what runs: a provider with one processor of ours, and its sinks.
+
+Imported by the first `configure()`: importing it imports the SDK.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from opentelemetry import trace as trace_api
+from opentelemetry.trace import ProxyTracerProvider
+
+from spanwise import _destinations, _guard, _settings, _version
+from spanwise._encoding import Encoder, Limits
+from spanwise._masking import Masker
+from spanwise._provider import (
+    SpanwiseTracerProvider,
+    described_resource,
+    make_provider,
+    sampling_of,
+)
+from spanwise._settings import Environment, Settings
+from spanwise._state import Runtime
+from spanwise.export.call_recordings import CallRecordings
+from spanwise.export.jsonl_files import JsonlFiles
+from spanwise.export.otlp import OtlpSink
+from spanwise.export.record import SCOPE_NAME
+from spanwise.processors.delegating import DelegatingSpanProcessor, Sink, Wiring
+
+# The processor that is in place on a provider; a provider can only be added to.
+_PLACED = "_spanwise_processor"
+
+
+def build(
+    settings: Settings, environment: Environment, previous: Runtime | None, *, private: bool = False
+) -> Runtime:
+    """Build what the settings ask for, keeping of the previous runtime what has not changed.
+
+    Args:
+        settings: the settings in force.
+        environment: for OpenTelemetry's own variables.
+        previous: what is in force now.
+        private: do not make a provider of ours the global one, so that the application can
+            still set its own.
+
+    Raises:
+        InvalidSettingError: something named by the settings cannot be used.
+    """
+    sampling, _ = sampling_of(settings, environment)
+    destinations = _destinations.resolve(settings, environment)
+    provider = _provider(settings, environment, previous, private=private)
+    owns = isinstance(provider, SpanwiseTracerProvider)
+    masker = Masker(settings.mask, settings.unmask, strict=settings.strict_masking)
+    processor = _placed(provider)
+    sinks = _sinks(settings, destinations, processor.wiring)
+    recordings = _recordings(settings, masker, processor.wiring)
+    before = processor.wiring
+    processor.rewire(
+        Wiring(
+            sinks=sinks,
+            masker=masker,
+            capture_content=settings.capture_content,
+            resource=described_resource(settings),
+            filtering=None if owns else sampling,
+            recordings=recordings,
+        )
+    )
+    for sink in before.sinks if before is not None else ():
+        if sink not in sinks:
+            with _guard.guard("sink.close"):
+                sink.close(timeout_s=1.0)
+    if previous is not None and previous.processor is not processor:
+        previous.processor.shutdown()
+    return Runtime(
+        settings=settings,
+        tracer=provider.get_tracer(SCOPE_NAME, _version.__version__),
+        encoder=Encoder(masker, _limits(provider)),
+        sampling=sampling,
+        processor=processor,
+        provider=provider,
+        owns_provider=owns,
+    )
+
+
+def _provider(
+    settings: Settings, environment: Environment, previous: Runtime | None, *, private: bool
+) -> Any:
+    if settings.tracer_provider is not None:
+        return settings.tracer_provider
+    found = trace_api.get_tracer_provider()
+    if hasattr(found, "add_span_processor"):
+        return found
+    ours = (
+        previous.provider
+        if previous is not None and previous.owns_provider
+        else make_provider(settings, environment)
+    )
+    if not private:
+        if isinstance(found, ProxyTracerProvider):
+            trace_api.set_tracer_provider(ours)
+        else:
+            name = type(found).__qualname__
+            _guard.warn(
+                "tracer_provider",
+                f"the TracerProvider in place ({name}) takes no span processors: "
+                "only spans of Spanwise's own decorators are seen",
+            )
+    return ours
+
+
+def _placed(provider: Any) -> DelegatingSpanProcessor:
+    processor = getattr(provider, _PLACED, None)
+    if not isinstance(processor, DelegatingSpanProcessor):
+        processor = DelegatingSpanProcessor()
+        provider.add_span_processor(processor)
+        setattr(provider, _PLACED, processor)
+    return processor
+
+
+def _sinks(
+    settings: Settings,
+    destinations: tuple[_destinations.Destination, ...],
+    before: Wiring | None,
+) -> tuple[Sink, ...]:
+    """Return a sink for each place to write to, the one that is there where there is one."""
+    existing = before.sinks if before is not None else ()
+    sinks: list[Sink] = []
+    folder = _traces_dir(settings, bool(destinations))
+    if folder is not None:
+        folder = folder.absolute()
+        files = next(
+            (s for s in existing if isinstance(s, JsonlFiles) and s.folder == folder), None
+        )
+        sinks.append(files or JsonlFiles(folder, settings.traces_max_bytes))
+    for destination in destinations:
+        sent = next(
+            (s for s in existing if isinstance(s, OtlpSink) and s.destination == destination), None
+        )
+        sinks.append(sent or OtlpSink(destination))
+    return tuple(sinks)
+
+
+def _traces_dir(settings: Settings, is_sent: bool) -> Path | None:
+    if "traces_dir" in settings.sources:
+        return settings.traces_dir
+    if is_sent:
+        return None
+    fault = _settings.why_not_writable(_settings.DEFAULT_TRACES_DIR)
+    if fault:
+        _guard.warn("traces_dir", f"no files are written: ./traces cannot be made: {fault}")
+        return None
+    return _settings.DEFAULT_TRACES_DIR
+
+
+def _recordings(settings: Settings, masker: Masker, before: Wiring | None) -> CallRecordings | None:
+    if settings.record is None:
+        return None
+    path = settings.record.absolute()
+    existing = before.recordings if before is not None else None
+    return (
+        existing if existing is not None and existing.path == path else CallRecordings(path, masker)
+    )
+
+
+def _limits(provider: Any) -> Limits:
+    limits = getattr(provider, "_span_limits", None)
+    longest = getattr(limits, "max_span_attribute_length", None)
+    return Limits(characters=longest)

@@ -1,0 +1,170 @@
+"""The TracerProvider that Spanwise makes where the application has none."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote
+
+from opentelemetry import trace as trace_api
+from opentelemetry.context import Context
+from opentelemetry.sdk.environment_variables import (
+    OTEL_RESOURCE_ATTRIBUTES,
+    OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT,
+    OTEL_TRACES_SAMPLER,
+    OTEL_TRACES_SAMPLER_ARG,
+)
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.sdk.trace import sampling as sdk_sampling
+from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.trace import Link, SpanKind, TraceState
+from opentelemetry.util.types import Attributes
+
+from spanwise import _ids, _state
+from spanwise._sampling import Sampling
+from spanwise._settings import Environment, Settings
+from spanwise.errors import InvalidSettingError
+
+# OpenTelemetry's default of 128 evicts the oldest attributes first, and an agent's span may have
+# hundreds (messages, documents); the variable still has the last word.
+_ATTRIBUTES = 1024
+
+
+class SpanwiseTracerProvider(TracerProvider):
+    """An SDK TracerProvider with our ids, limits and sampler; `spanwise.shutdown()` ends it."""
+
+
+class RandomIds(IdGenerator):
+    """Ids from the operating system; the next trace id can be set by the operation."""
+
+    def generate_span_id(self) -> int:
+        return _ids.random_span_id()
+
+    def generate_trace_id(self) -> int:
+        return _ids.take_trace_id()
+
+    def is_trace_id_random(self) -> bool:
+        return True
+
+
+class LiveSampler(sdk_sampling.Sampler):
+    """Follow the parent's decision; at a root, the settings in force at that moment.
+
+    Args:
+        root: decides at roots instead, where `OTEL_TRACES_SAMPLER` names a sampler of its own.
+    """
+
+    def __init__(self, root: sdk_sampling.Sampler | None = None) -> None:
+        self._root = root
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes | None = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> sdk_sampling.SamplingResult:
+        context = parent_context if parent_context is not None else Context()
+        parent = trace_api.get_current_span(parent_context).get_span_context()
+        runtime = _state.runtime
+        if parent.is_valid and self._root is None:
+            keep = parent.trace_flags.sampled
+        elif self._root is not None:
+            return self._root.should_sample(parent_context, trace_id, name, kind, attributes, links)
+        else:
+            keep = runtime is None or runtime.sampling.keeps(trace_id, context)
+        decision = sdk_sampling.Decision.RECORD_AND_SAMPLE if keep else sdk_sampling.Decision.DROP
+        return sdk_sampling.SamplingResult(
+            decision, attributes if keep else None, parent.trace_state if parent.is_valid else None
+        )
+
+    def get_description(self) -> str:
+        return "Spanwise"
+
+
+def make_provider(settings: Settings, environment: Environment) -> SpanwiseTracerProvider:
+    """Return a new provider; it is not made the global one, and has no processor yet."""
+    own_limit = None if os.environ.get(OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT) else _ATTRIBUTES
+    _, root = sampling_of(settings, environment)
+    return SpanwiseTracerProvider(
+        sampler=LiveSampler(root),
+        resource=Resource.create(resource_of(environment)),
+        # Ending is ours to do, in bounded time: see _configure.
+        shutdown_on_exit=False,
+        id_generator=RandomIds(),
+        span_limits=SpanLimits(max_span_attributes=own_limit),
+    )
+
+
+def sampling_of(
+    settings: Settings, environment: Environment
+) -> tuple[Sampling, sdk_sampling.Sampler | None]:
+    """Return the decision at roots, and the sampler that replaces it where a variable names one.
+
+    Raises:
+        InvalidSettingError: `OTEL_TRACES_SAMPLER_ARG` is no rate.
+    """
+    if settings.sample_rate is not None:
+        return Sampling(settings.sample_rate), None
+    name = environment.get(OTEL_TRACES_SAMPLER)
+    if name is None:
+        return Sampling(1.0), None
+    name = name.strip().lower()
+    if name in ("always_on", "parentbased_always_on"):
+        return Sampling(1.0), None
+    if name == "parentbased_always_off":
+        return Sampling(0.0), None
+    if name == "always_off":
+        return Sampling(1.0), sdk_sampling.ALWAYS_OFF
+    if name in ("parentbased_traceidratio", "traceidratio"):
+        rate = _rate(environment)
+        if name == "traceidratio":
+            return Sampling(1.0), sdk_sampling.TraceIdRatioBased(rate)
+        return Sampling(rate), None
+    # A sampler from an entry point: the SDK knows how to find it, in the real environment.
+    return Sampling(1.0), sdk_sampling._get_from_env_or_default()
+
+
+def resource_of(environment: Environment) -> dict[str, Any]:
+    """Return what `OTEL_RESOURCE_ATTRIBUTES` says, from the environment or from .env."""
+    text = environment.get(OTEL_RESOURCE_ATTRIBUTES) or ""
+    attributes: dict[str, Any] = {}
+    for pair in text.split(","):
+        name, equals, value = pair.partition("=")
+        if equals and name.strip():
+            attributes[name.strip()] = unquote(value.strip())
+    return attributes
+
+
+def described_resource(settings: Settings) -> Mapping[str, Any]:
+    """Return what `configure()` says of the application, over the resource of its spans."""
+    from spanwise import _version, semconv
+
+    described = {
+        semconv.SERVICE_NAME: settings.service_name,
+        semconv.SERVICE_VERSION: settings.service_version,
+        semconv.DEPLOYMENT_ENVIRONMENT_NAME: settings.environment,
+        semconv.TELEMETRY_DISTRO_NAME: "spanwise",
+        semconv.TELEMETRY_DISTRO_VERSION: _version.__version__,
+    }
+    return {key: value for key, value in described.items() if value is not None}
+
+
+def _rate(environment: Environment) -> float:
+    text = environment.get(OTEL_TRACES_SAMPLER_ARG) or "1.0"
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = -1.0
+    if not 0 <= rate <= 1:
+        raise InvalidSettingError(
+            "sample_rate",
+            f"must be a number between 0 and 1, not {text!r}",
+            source=OTEL_TRACES_SAMPLER_ARG,
+        )
+    return rate

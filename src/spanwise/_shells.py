@@ -1,0 +1,192 @@
+"""The four shells around a decorated callable: function, coroutine, generator, async generator.
+
+A shell only decides when the operation starts, is current, and ends. The wrapped callable keeps
+its kind, so `inspect.isgeneratorfunction` and its relatives stay true.
+
+A generator's operation starts at its first step. Before each step the generator's own context
+is made current, after it the then current context is kept as the generator's own and the
+caller's comes back: a `with` held across a `yield` works, and the caller never sees it.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import AsyncGenerator, Callable, Generator
+from typing import Any
+
+from spanwise import _operation
+from spanwise._operation import Observation, Plan
+from spanwise._stream import Stream
+
+
+def wrap(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
+    """Return the callable in the shell of its kind."""
+    if inspect.isasyncgenfunction(function):
+        return _async_generator(function, plan)
+    if inspect.isgeneratorfunction(function):
+        return _generator(function, plan)
+    if inspect.iscoroutinefunction(function):
+        return _coroutine(function, plan)
+    return _function(function, plan)
+
+
+def _function(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        observation = _operation.start(plan, args, kwargs)
+        if observation is None:
+            return function(*args, **kwargs)
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as error:
+            _operation.fail(observation, error)
+            raise
+        _operation.finish(observation, result)
+        return result
+
+    return call
+
+
+def _coroutine(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        observation = _operation.start(plan, args, kwargs)
+        if observation is None:
+            return await function(*args, **kwargs)
+        try:
+            result = await function(*args, **kwargs)
+        except BaseException as error:
+            _operation.fail(observation, error)
+            raise
+        _operation.finish(observation, result)
+        return result
+
+    return call
+
+
+def _generator(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        observation = _operation.start(plan, args, kwargs)
+        stream = _stream(observation, plan)
+        sent: Any = None
+        thrown: BaseException | None = None
+        try:
+            steps: Generator[Any, Any, Any] = function(*args, **kwargs)
+        except BaseException as error:  # the arguments do not fit
+            _fail(observation, error, stream)
+            raise
+        del args, kwargs  # the inner generator holds them, as an undecorated one would
+        while True:
+            try:
+                # Thrown in here, not in the except clause below: there the exception would
+                # become the __context__ of whatever the body raises later.
+                if thrown is None:
+                    item = steps.send(sent)
+                else:
+                    error_in, thrown = thrown, None
+                    try:
+                        item = steps.throw(error_in)
+                    finally:
+                        del error_in
+            except StopIteration as stop:
+                _finish(observation, stream)
+                return stop.value
+            except GeneratorExit:
+                _finish(observation, stream)  # closed early: what came so far is the output
+                raise
+            except BaseException as error:
+                _fail(observation, error, stream)
+                raise
+            if observation is not None and stream is not None:
+                observation.detach(keep=True)
+                stream.add(item)
+            try:
+                sent = yield item
+            except BaseException as error:  # noqa: BLE001 - the body decides what becomes of it
+                thrown = error
+            if observation is not None:
+                observation.attach()
+
+    return call
+
+
+def _async_generator(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        observation = _operation.start(plan, args, kwargs)
+        stream = _stream(observation, plan)
+        sent: Any = None
+        thrown: BaseException | None = None
+        try:
+            steps: AsyncGenerator[Any, Any] = function(*args, **kwargs)
+        except BaseException as error:  # the arguments do not fit
+            _fail(observation, error, stream)
+            raise
+        del args, kwargs
+        step = _first_step(steps)
+        while True:
+            try:
+                if thrown is None:
+                    item = await (step or steps.asend(sent))
+                else:
+                    error_in, thrown = thrown, None
+                    try:
+                        item = await steps.athrow(error_in)
+                    finally:
+                        del error_in
+            except StopAsyncIteration:
+                _finish(observation, stream)
+                return
+            except GeneratorExit:
+                _finish(observation, stream)
+                raise
+            except BaseException as error:
+                _fail(observation, error, stream)
+                raise
+            step = None
+            if observation is not None and stream is not None:
+                observation.detach(keep=True)
+                stream.add(item)
+            try:
+                sent = yield item
+            except BaseException as error:  # noqa: BLE001 - the body decides what becomes of it
+                thrown = error
+            if observation is not None:
+                observation.attach()
+
+    return call
+
+
+def _first_step(steps: AsyncGenerator[Any, Any]) -> Any:
+    """Return the awaitable of the first step, with the generator hidden from the event loop.
+
+    The loop's hooks are read when the first step is made. Registered, the inner generator would
+    be closed by `shutdown_asyncgens` while the outer one, which is registered, still runs it.
+    """
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(firstiter=None, finalizer=None)
+    try:
+        return steps.__anext__()
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
+
+
+def _stream(observation: Observation | None, plan: Plan) -> Stream | None:
+    if observation is None or observation._runtime is None:
+        return None
+    runtime = observation._runtime
+    keeps = plan.capture_output and runtime.settings.capture_content
+    return Stream(runtime.encoder, keeps=keeps, sums_usage=plan.capture_usage)
+
+
+def _finish(observation: Observation | None, stream: Stream | None) -> None:
+    if observation is not None:
+        _operation.finish(observation, stream=stream)
+
+
+def _fail(observation: Observation | None, error: BaseException, stream: Stream | None) -> None:
+    if observation is not None:
+        _operation.fail(observation, error, stream=stream)

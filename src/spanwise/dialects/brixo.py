@@ -1,0 +1,53 @@
+"""The vocabulary that the Brixo backend reads (docs.brixo.com, Python quickstart)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from spanwise import _version, semconv
+
+if TYPE_CHECKING:
+    from spanwise.export.record import Record
+
+_RESOURCE = {
+    semconv.SERVICE_NAME: "brixo.app_name",
+    semconv.DEPLOYMENT_ENVIRONMENT_NAME: "brixo.environment",
+    semconv.SERVICE_VERSION: "brixo.agent_version",
+}
+_EXACT = {
+    semconv.SESSION_ID: "brixo.session_id",
+    semconv.MESSAGE_ID: "brixo.message_id",
+}
+_FAMILIES = {
+    f"{semconv.USER}.": "brixo.user.",
+    f"{semconv.ACCOUNT}.": "brixo.account.",
+    f"{semconv.OBSERVATION_METADATA}.": "brixo.metadata.",
+}
+
+
+def translate(record: Record) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Return what Brixo reads of an interaction's span, and of the resource of every span."""
+    resource = {
+        theirs: record.resource[ours]
+        for ours, theirs in _RESOURCE.items()
+        if ours in record.resource
+    }
+    resource["brixo.sdk.version"] = _version.__version__
+    if record.attributes.get(semconv.OBSERVATION_TYPE) != "interaction":
+        return {}, resource
+    added: dict[str, Any] = {"brixo.span.kind": "ROOT"}
+    for key, value in record.attributes.items():
+        if key in _EXACT:
+            added[_EXACT[key]] = value
+            continue
+        for ours, theirs in _FAMILIES.items():
+            if key.startswith(ours):
+                added[theirs + key[len(ours) :]] = value
+    for ours, theirs in (
+        (record.input_text(), "brixo.input"),
+        (record.output_text(), "brixo.output"),
+    ):
+        if ours is not None:
+            added[theirs] = ours
+    return added, resource

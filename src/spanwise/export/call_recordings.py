@@ -1,0 +1,78 @@
+"""Record the arguments of calls, one JSON line each, so that a call can be run again.
+
+    {"_version": "1", "iteration": 0, "target": "module:Class.method", "kwargs": {...},
+     "timestamp": "2026-01-31T12:00:00+00:00"}
+
+A line is written when the call begins: one that ends the process is recorded too. Callables
+become markers that a replay can stand in for, secrets become `***`, what has no JSON form
+becomes `<repr:...>`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from spanwise import _guard, _state
+from spanwise._encoding import Encoder, Limits
+from spanwise._masking import Masker
+from spanwise.export.lines import LineFile
+
+# A recording is there to be run again, so far more is kept than in a span.
+RECORDING_LIMITS = Limits(bytes=4 << 20, string=1 << 20, items=20_000, nodes=200_000, depth=40)
+
+
+class CallRecordings:
+    """A file of recorded calls.
+
+    Args:
+        path: made at the first call.
+        masker: says what is secret.
+    """
+
+    def __init__(self, path: Path, masker: Masker | None = None) -> None:
+        self.path = path
+        self._encoder = Encoder(masker, RECORDING_LIMITS, represent=True)
+        self._file = LineFile(path)
+        self._iterations: dict[str, itertools.count[int]] = {}
+
+    def write(
+        self, target: str, arguments: Mapping[str, Any], *, iteration: int | None = None
+    ) -> None:
+        """Write one call.
+
+        Args:
+            target: `module:qualified.name`.
+            arguments: by parameter name.
+            iteration: the call's number for this target, from which the next ones count on; by
+                default the one after the last.
+        """
+        line = {
+            "_version": "1",
+            "iteration": self._number(target, iteration),
+            "target": target,
+            "kwargs": orjson.Fragment(self._encoder.dumps(dict(arguments))),
+            "timestamp": datetime.datetime.now(datetime.timezone.utc).isoformat(),
+        }
+        try:
+            self._file.append(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+            _state.count("written.recordings")
+        except OSError as error:
+            _state.count("lost.recordings")
+            _guard.warn("record", f"cannot record to {self.path}: {_guard.describe(error)}")
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._file.close()
+
+    def _number(self, target: str, iteration: int | None) -> int:
+        # No lock: each of these steps is atomic, and a fork cannot leave them half done.
+        if iteration is not None:
+            self._iterations[target] = itertools.count(iteration + 1)
+            return iteration
+        return next(self._iterations.setdefault(target, itertools.count()))

@@ -1,0 +1,128 @@
+"""Append whole lines to a file that other threads and processes append to as well.
+
+A line is one `os.write` on a descriptor opened with O_APPEND, so the kernel puts it behind what
+is there, whoever writes. A line that was cut short (a full disk) is ended before the next one,
+and a file that someone left without its last newline gets it first. Nothing is held open over a
+fork: a child opens the file for itself.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+_LOOK_EVERY_S = 1.0
+
+
+class _Handle:
+    """An open descriptor, closed when the last thread that is writing through it lets it go."""
+
+    __slots__ = ("fd", "inode", "looked_at", "path", "pid", "torn")
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.pid = os.getpid()
+        self.looked_at = time.monotonic()
+        flags = os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
+        flags |= getattr(os, "O_BINARY", 0)
+        try:
+            self.fd = os.open(path, flags | os.O_RDWR, 0o600)
+        except PermissionError:
+            self.fd = os.open(path, flags | os.O_WRONLY, 0o600)
+            self.torn = False
+            self.inode = os.fstat(self.fd).st_ino
+            return
+        status = os.fstat(self.fd)
+        self.inode = status.st_ino
+        self.torn = status.st_size > 0 and _last_byte(self.fd, status.st_size) != b"\n"
+
+    def __del__(self) -> None:
+        fd = getattr(self, "fd", -1)
+        if fd >= 0:
+            try:
+                os.close(fd)
+            except OSError:
+                pass
+
+    def is_usable(self) -> bool:
+        """Return whether this process opened it and, looked at now and then, it is still there."""
+        if self.pid != os.getpid():
+            return False
+        now = time.monotonic()
+        if now - self.looked_at < _LOOK_EVERY_S:
+            return True
+        self.looked_at = now
+        try:
+            return os.stat(self.path).st_ino == self.inode
+        except OSError:
+            return False
+
+
+class LineFile:
+    """A file of lines.
+
+    Args:
+        path: made, with its folders, at the first line; readable by its owner only.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._handle: _Handle | None = None
+        self._opening = threading.RLock()
+        self._opening_pid = os.getpid()
+
+    def append(self, line: bytes) -> None:
+        """Write one line, which must end in a newline and hold no other.
+
+        Raises:
+            OSError: the line is not in the file, or only a part of it.
+        """
+        handle = self._usable_handle()
+        if self._write(handle, line):
+            return
+        # The disk was full and may have room again; the torn part is ended first.
+        if not self._write(handle, line):
+            raise OSError(f"only a part of a line could be written to {self.path}")
+
+    def size(self) -> int:
+        """Return the file's size in bytes, 0 where it does not exist."""
+        try:
+            return os.stat(self.path).st_size
+        except OSError:
+            return 0
+
+    def close(self) -> None:
+        """Let the descriptor go; a later line opens the file again."""
+        self._handle = None
+
+    def _usable_handle(self) -> _Handle:
+        handle = self._handle
+        if handle is not None and handle.is_usable():
+            return handle
+        if self._opening_pid != os.getpid():
+            # Forked, maybe while another thread held the lock: that thread is not here.
+            self._opening = threading.RLock()
+            self._opening_pid = os.getpid()
+        with self._opening:
+            handle = self._handle
+            if handle is None or not handle.is_usable():
+                if not self.path.parent.is_dir():
+                    self.path.parent.mkdir(parents=True, exist_ok=True)
+                handle = self._handle = _Handle(self.path)
+            return handle
+
+    @staticmethod
+    def _write(handle: _Handle, line: bytes) -> bool:
+        data = b"\n" + line if handle.torn else line
+        written = os.write(handle.fd, data)
+        handle.torn = written != len(data)
+        return not handle.torn
+
+
+def _last_byte(fd: int, size: int) -> bytes:
+    if hasattr(os, "pread"):
+        return os.pread(fd, 1, size - 1)
+    os.lseek(fd, size - 1, os.SEEK_SET)
+    return os.read(fd, 1)

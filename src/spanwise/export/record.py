@@ -1,0 +1,233 @@
+"""One ended span as one masked record: what every sink writes or sends.
+
+This is the stage before the first byte. Attributes, events, status and name of every span, ours
+and third parties', are masked here; nothing downstream sees anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import orjson
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import Link, StatusCode
+
+from spanwise import semconv
+from spanwise._masking import MASK, Masker
+from spanwise.instrumentation.vocabulary import CONTENT_ATTRIBUTES, CONTENT_PREFIXES, Meaning, read
+
+SCOPE_NAME = "spanwise"
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened during a span.
+
+    Attributes:
+        name: what happened.
+        time_ns: nanoseconds since the epoch.
+        attributes: masked.
+    """
+
+    name: str
+    time_ns: int
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Record:
+    """An ended span, masked.
+
+    Attributes:
+        span: the span as OpenTelemetry made it, for what a record does not repeat (context,
+            links, scope); its attributes are not masked and must not be written.
+        name: masked.
+        attributes: masked, identity included.
+        events: masked.
+        status_message: masked.
+        resource: of the process, with what `configure()` was told of it.
+        meaning: the span in our vocabulary, whichever it was written in.
+        parent_is_trace: the parent stands for the trace and is no observation.
+    """
+
+    span: ReadableSpan
+    name: str
+    attributes: Mapping[str, Any]
+    events: tuple[Event, ...]
+    links: tuple[Link, ...]
+    status_message: str | None
+    resource: Mapping[str, Any]
+    meaning: Meaning = field(default_factory=Meaning)
+    parent_is_trace: bool = False
+
+    @property
+    def trace_id(self) -> str:
+        """32 hexadecimal digits."""
+        return format(_context(self.span).trace_id, "032x")
+
+    @property
+    def span_id(self) -> str:
+        """16 hexadecimal digits."""
+        return format(_context(self.span).span_id, "016x")
+
+    @property
+    def parent_id(self) -> str | None:
+        """16 hexadecimal digits, or None for the root of a trace."""
+        return format(self.span.parent.span_id, "016x") if self.span.parent else None
+
+    @property
+    def is_local_root(self) -> bool:
+        """Whether the span is the first of its trace in this process."""
+        return self.span.parent is None or self.span.parent.is_remote
+
+    @property
+    def is_trace(self) -> bool:
+        """Whether the span stands for the trace, and is no observation."""
+        return self.attributes.get(semconv.OBSERVATION_IS_TRACE) is True
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the span ended in an error."""
+        return self.span.status.status_code is StatusCode.ERROR
+
+    @property
+    def error(self) -> str | None:
+        """The error's text, or None."""
+        if not self.is_error:
+            return None
+        return self.status_message or str(self.attributes.get(semconv.ERROR_TYPE, "error"))
+
+    def metadata(self) -> dict[str, Any]:
+        """Return what was attached as `observation.metadata.<key>`, by key."""
+        prefix = f"{semconv.OBSERVATION_METADATA}."
+        return {
+            key[len(prefix) :]: from_json(value)
+            for key, value in self.attributes.items()
+            if key.startswith(prefix)
+        }
+
+    def input_text(self) -> str | None:
+        """Return the input as a person would read it: a string without its JSON quotes."""
+        return _plain(self.attributes.get(semconv.OBSERVATION_INPUT))
+
+    def output_text(self) -> str | None:
+        """Return the output as a person would read it."""
+        return _plain(self.attributes.get(semconv.OBSERVATION_OUTPUT))
+
+    def translated(self, attributes: Mapping[str, Any], resource: Mapping[str, Any]) -> Record:
+        """Return the record with attributes of another vocabulary added."""
+        return replace(
+            self,
+            attributes={**self.attributes, **attributes},
+            resource={**self.resource, **resource},
+        )
+
+
+def make_record(
+    span: ReadableSpan,
+    masker: Masker,
+    *,
+    capture_content: bool = True,
+    identity: Mapping[str, Any] | None = None,
+    resource: Mapping[str, Any] | None = None,
+    parent_is_trace: bool = False,
+) -> Record:
+    """Make the masked record of an ended span.
+
+    Args:
+        span: as `on_end` hands it over.
+        masker: says what is secret.
+        capture_content: False leaves inputs and outputs out, whoever wrote them.
+        identity: attributes to add where the span does not have them.
+        resource: attributes over those of the span's resource.
+        parent_is_trace: whether the parent stands for the trace.
+    """
+    attributes = masked_attributes(span.attributes or {}, masker)
+    if identity:
+        attributes = {**identity, **attributes}
+    if not capture_content:
+        attributes = {
+            key: value
+            for key, value in attributes.items()
+            if key not in CONTENT_ATTRIBUTES and not key.startswith(CONTENT_PREFIXES)
+        }
+    scope = span.instrumentation_scope
+    message = span.status.description
+    return Record(
+        span=span,
+        name=masker.text(valid(span.name)),
+        attributes=attributes,
+        events=tuple(
+            Event(
+                masker.text(valid(event.name)),
+                event.timestamp,
+                masked_attributes(event.attributes or {}, masker),
+            )
+            for event in span.events
+        ),
+        links=tuple(
+            Link(link.context, masked_attributes(link.attributes or {}, masker))
+            for link in span.links
+        ),
+        status_message=masker.text(valid(message)) if message is not None else None,
+        resource={**masked_attributes(span.resource.attributes, masker), **(resource or {})},
+        meaning=read(attributes, scope.name if scope is not None else ""),
+        parent_is_trace=parent_is_trace,
+    )
+
+
+def masked_attributes(attributes: Mapping[str, Any], masker: Masker) -> dict[str, Any]:
+    """Return the attributes with secrets replaced and every text valid in UTF-8."""
+    masked: dict[str, Any] = {}
+    for key, value in attributes.items():
+        name = masker.text(valid(key))
+        masked[name] = MASK if masker.hides(key, value) else _masked(value, masker)
+    return masked
+
+
+def valid(text: str) -> str:
+    """Return the text with lone surrogates escaped: one of them would lose a whole batch."""
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def from_json(value: Any) -> Any:
+    """Return what a JSON text says, or the value itself where it is none."""
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        try:
+            return orjson.loads(value)
+        except ValueError:
+            return value
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _masked(value: Any, masker: Masker) -> Any:
+    kind = type(value)
+    if kind is str:
+        return masker.text(valid(value))
+    if kind is tuple or kind is list:
+        if masker.is_secret_pair(value):
+            return (value[0], MASK)
+        return tuple(_masked(item, masker) for item in value)
+    if isinstance(value, Mapping):
+        return masked_attributes(value, masker)
+    return valid(str(value)) if isinstance(value, str) else value
+
+
+def _plain(text: Any) -> str | None:
+    if not isinstance(text, str):
+        return None
+    if text[:1] == '"':
+        try:
+            value = orjson.loads(text)
+        except ValueError:
+            return text
+        return value if isinstance(value, str) else text
+    return text
+
+
+def _context(span: ReadableSpan) -> Any:
+    return span.context

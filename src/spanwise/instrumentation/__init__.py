@@ -1,0 +1,1 @@
+"""Third-party instrumentors: loading them, and reading their spans."""

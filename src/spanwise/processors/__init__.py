@@ -1,0 +1,1 @@
+"""Span processors; each works alone on any provider."""

@@ -1,0 +1,208 @@
+"""The one span processor that Spanwise adds to a provider; every other one is made of it.
+
+It stamps identity on spans as they start, makes one masked record of each that ends, and hands
+it to the sinks. OpenTelemetry can add a processor but not remove it: what this one does can be
+changed while it is in place, and after `shutdown` it does nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, Protocol
+
+from opentelemetry import context as context_api
+from opentelemetry import trace as trace_api
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+
+from spanwise import _guard, _state, semconv
+from spanwise._calls import call_of
+from spanwise._identity import Scope, current_scope
+from spanwise._masking import Masker
+from spanwise._sampling import Sampling
+from spanwise.export.call_recordings import CallRecordings
+from spanwise.export.record import SCOPE_NAME, Record, make_record
+from spanwise.processors.open_spans import OpenSpan, OpenSpans
+
+EXIT_TIMEOUT_S = 2.0
+
+
+class Sink(Protocol):
+    """Where records go."""
+
+    def write(self, record: Record) -> None:
+        """Take one record; must not block for long."""
+
+    def flush(self, timeout_s: float) -> bool:
+        """Return whether all that was taken has arrived, or was finally refused."""
+
+    def close(self, timeout_s: float) -> None:
+        """Flush as far as the time allows, and let resources go."""
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """What the processor does with spans; replaced as a whole.
+
+    Attributes:
+        sinks: get every record.
+        masker: says what is secret.
+        capture_content: False leaves inputs and outputs out.
+        resource: attributes over those of the spans' resource.
+        filtering: drops what a provider that is not ours started in traces we leave out.
+        recordings: gets the arguments of calls.
+    """
+
+    sinks: Sequence[Sink] = ()
+    masker: Masker = field(default_factory=Masker)
+    capture_content: bool = True
+    resource: Mapping[str, Any] = field(default_factory=dict)
+    filtering: Sampling | None = None
+    recordings: CallRecordings | None = None
+
+
+class DelegatingSpanProcessor(SpanProcessor):
+    """Stamp, mask, and hand on to sinks; never raises into the code that starts or ends spans."""
+
+    def __init__(self, wiring: Wiring | None = None) -> None:
+        self._wiring: Wiring | None = None
+        self._open = OpenSpans()
+        if wiring is not None:
+            self.rewire(wiring)
+
+    @property
+    def wiring(self) -> Wiring | None:
+        """What the processor does now; None after `shutdown`."""
+        return self._wiring
+
+    def rewire(self, wiring: Wiring) -> None:
+        """Replace what the processor does; the sinks of before are not closed."""
+        before = self._wiring
+        self._wiring = wiring
+        was_listening = before is not None and before.recordings is not None
+        _state.call_listeners += (wiring.recordings is not None) - was_listening
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Stamp the span with the identity of its context, and remember it as open."""
+        wiring = self._wiring
+        if wiring is None:
+            return
+        try:
+            self._started(span, parent_context, wiring)
+        except Exception as error:  # noqa: BLE001 - the guard, inline: this is the hot path
+            _guard.swallow("processor.on_start", error)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Make the record and hand it to every sink; one that fails does not stop the others."""
+        wiring = self._wiring
+        if wiring is None:
+            return
+        try:
+            record = self._ended(span, wiring)
+        except Exception as error:  # noqa: BLE001 - the guard, inline: this is the hot path
+            _guard.swallow("processor.on_end", error)
+            _state.count("dropped.unrecordable")
+            return
+        if record is None:
+            return
+        for sink in wiring.sinks:
+            try:
+                sink.write(record)
+            except Exception as error:  # noqa: BLE001 - the next sink gets it all the same
+                _guard.swallow(f"sink.{type(sink).__name__}", error)
+
+    def shutdown(self) -> None:
+        """Close the sinks, within two seconds together, and do nothing from now on."""
+        wiring, self._wiring = self._wiring, None
+        if wiring is None:
+            return
+        if wiring.recordings is not None:
+            _state.call_listeners -= 1
+            wiring.recordings.close()
+        until = monotonic() + EXIT_TIMEOUT_S
+        for sink in wiring.sinks:
+            with _guard.guard("sink.close"):
+                sink.close(max(0.0, until - monotonic()))
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Return True only if every sink's records arrived, or were refused, in that time."""
+        wiring = self._wiring
+        if wiring is None:
+            return True
+        until = monotonic() + timeout_millis / 1000
+        arrived = True
+        for sink in wiring.sinks:
+            try:
+                arrived = sink.flush(max(0.0, until - monotonic())) and arrived
+            except Exception as error:  # noqa: BLE001 - flush tells the truth, it does not raise
+                _guard.swallow("sink.flush", error)
+                arrived = False
+        return arrived
+
+    def _started(self, span: Span, parent_context: Context | None, wiring: Wiring) -> None:
+        context = parent_context if parent_context is not None else context_api.get_current()
+        span_context = span.get_span_context()
+        parent_context_ids = trace_api.get_current_span(context).get_span_context()
+        parent = self._open.get(parent_context_ids.span_id) if parent_context_ids.is_valid else None
+        scope = current_scope(context)
+        if scope is None and parent is not None:
+            # Started with a context of its own making: the parent knows who it is for.
+            scope = parent.scope
+        kept = True
+        if wiring.filtering is not None:
+            kept = parent.kept if parent else wiring.filtering.keeps(span_context.trace_id, context)
+        instrumentation = span.instrumentation_scope
+        is_ours = instrumentation is not None and instrumentation.name == SCOPE_NAME
+        is_trace = False
+        if is_ours:
+            attributes = span.attributes or {}
+            is_trace = attributes.get(semconv.OBSERVATION_IS_TRACE) is True
+        elif scope is not None:
+            _stamp(span, scope)
+        self._open.add(
+            span_context.span_id,
+            OpenSpan(scope, is_trace, self._open.is_trace(parent_context_ids.span_id), kept),
+        )
+        if wiring.recordings is not None and is_ours:
+            call = call_of(parent_context)
+            if call is not None:
+                wiring.recordings.write(call.target, call.arguments)
+
+    def _ended(self, span: ReadableSpan, wiring: Wiring) -> Record | None:
+        context = span.context
+        if context is None:
+            return None
+        opened, is_ours_to_write = self._open.end(context.span_id)
+        if not is_ours_to_write:
+            _state.count("dropped.forked_copies")
+            return None
+        if opened is not None and not opened.kept:
+            _state.count("dropped.sampled_out")
+            return None
+        if not context.trace_flags.sampled:
+            return None
+        scope = opened.scope if opened is not None else None
+        record = make_record(
+            span,
+            wiring.masker,
+            capture_content=wiring.capture_content,
+            identity=scope.attributes() if scope is not None else None,
+            resource=wiring.resource,
+            parent_is_trace=opened is not None and opened.parent_is_trace,
+        )
+        _state.count("spans.ended")
+        return record
+
+
+def _stamp(span: Span, scope: Scope) -> None:
+    """Put identity on a third party's span, without evicting an attribute of its own."""
+    stamped = scope.attributes()
+    have = span.attributes or {}
+    missing = {key: value for key, value in stamped.items() if key not in have}
+    limit = getattr(getattr(span, "_limits", None), "max_span_attributes", None)
+    room = len(missing) if limit is None else limit - len(have)
+    if room >= len(missing):
+        span.set_attributes(missing)
+    # Without room the record still gets them, from the scope, when the span ends.

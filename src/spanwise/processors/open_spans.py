@@ -1,0 +1,75 @@
+"""The spans that this process started and has not ended.
+
+A span that is open at a fork belongs to the process that started it: the child's copy is
+recognised here and dropped. What a child span needs of its parent (identity, whether it is kept,
+whether it stands for the trace) is remembered here too, since a span processor sees only ids.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from spanwise._identity import Scope
+
+_REMEMBERED_TRACES = 4096
+
+
+@dataclass
+class OpenSpan:
+    """What is known of an open span.
+
+    Attributes:
+        scope: the identity that it is part of.
+        is_trace: it stands for its trace.
+        parent_is_trace: its parent does.
+        kept: False for a span of a trace that our sampling leaves out.
+    """
+
+    scope: Scope | None
+    is_trace: bool
+    parent_is_trace: bool
+    kept: bool
+
+
+class OpenSpans:
+    """Open spans by id; safe with threads, since every step on the dictionaries is atomic."""
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+        self._open: dict[int, OpenSpan] = {}
+        self._inherited: dict[int, OpenSpan] = {}
+        self._traces: OrderedDict[int, None] = OrderedDict()
+
+    def get(self, span_id: int) -> OpenSpan | None:
+        """Return an open span, one inherited over a fork included."""
+        return self._open.get(span_id) or self._inherited.get(span_id)
+
+    def is_trace(self, span_id: int) -> bool:
+        """Return whether the span, open or ended lately, stands for its trace."""
+        return span_id in self._traces
+
+    def add(self, span_id: int, span: OpenSpan) -> None:
+        """Remember a span that starts."""
+        self._look_for_fork()
+        self._open[span_id] = span
+        if span.is_trace:
+            self._traces[span_id] = None
+            if len(self._traces) > _REMEMBERED_TRACES:
+                self._traces.popitem(last=False)
+
+    def end(self, span_id: int) -> tuple[OpenSpan | None, bool]:
+        """Forget a span that ends; return it, and whether it is ours to write."""
+        self._look_for_fork()
+        span = self._open.pop(span_id, None)
+        if span is not None:
+            return span, True
+        return self._inherited.get(span_id), span_id not in self._inherited
+
+    def _look_for_fork(self) -> None:
+        pid = os.getpid()
+        if pid != self._pid:
+            self._pid = pid
+            self._inherited = {**self._inherited, **self._open}
+            self._open = {}

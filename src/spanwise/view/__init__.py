@@ -1,0 +1,1 @@
+"""Reading the local files back: what `spanwise show` prints."""
