@@ -1,1 +1,70 @@
-"""Spanwise."""
+"""The face of the FluxLoop SDK over Spanwise: `import fluxloop`.
+
+Decorated calls are recorded with no configuration: the first one sets up files in `./traces`.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from fluxloop.config import configure, get_config, load_env, reset_config
+from fluxloop.context import (
+    FluxLoopContext,
+    get_current_context,
+    get_current_trace,
+    instrument,
+)
+from fluxloop.decorators import agent, prompt, tool, trace
+from fluxloop.enums import (
+    ObservationLevel,
+    ObservationType,
+    ScoreDataType,
+    TraceStatus,
+)
+from fluxloop.recording import (
+    disable_recording,
+    enable_recording,
+    record_call_args,
+    set_recording_options,
+)
+
+if TYPE_CHECKING:
+    from fluxloop.schemas import Observation, Score, Trace
+
+__version__ = "0.1.8"
+
+# Pydantic models: imported when first asked for, since pydantic is slow to import.
+_MODELS = frozenset({"Observation", "Score", "Trace"})
+
+__all__ = [
+    "FluxLoopContext",
+    "Observation",
+    "ObservationLevel",
+    "ObservationType",
+    "Score",
+    "ScoreDataType",
+    "Trace",
+    "TraceStatus",
+    "__version__",
+    "agent",
+    "configure",
+    "disable_recording",
+    "enable_recording",
+    "get_config",
+    "get_current_context",
+    "get_current_trace",
+    "instrument",
+    "load_env",
+    "prompt",
+    "record_call_args",
+    "reset_config",
+    "set_recording_options",
+    "tool",
+    "trace",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODELS:
+        from fluxloop import schemas
+
+        return getattr(schemas, name)
+    raise AttributeError(f"module 'fluxloop' has no attribute {name!r}")

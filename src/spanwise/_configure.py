@@ -72,6 +72,7 @@ def shutdown() -> None:
         runtime, _state.runtime = _state.runtime, None
         _state.keywords.clear()
         if runtime is not None:
+            _carry_into_threads(False)
             runtime.processor.shutdown()
 
 
@@ -91,18 +92,31 @@ def _apply(keywords: dict[str, Any], *, private: bool) -> Settings:
             runtime, _state.runtime = _state.runtime, None
             _state.keywords.update(keywords)
             if runtime is not None:
+                _carry_into_threads(False)
                 runtime.processor.shutdown()
             return settings
         # Imported now: nothing but a configured process pays for the SDK.
         from spanwise import _pipeline
+        from spanwise.instrumentation import loading
 
-        _state.runtime = _pipeline.build(settings, environment, _state.runtime, private=private)
+        loading.check_names(settings.instrument)
+        runtime = _pipeline.build(settings, environment, _state.runtime, private=private)
+        _state.runtime = runtime
+        loading.load(settings.instrument, runtime.provider)
+        # On a provider that the application made, how threads are treated is its own choice.
+        _carry_into_threads(settings.propagate_threads and runtime.owns_provider)
         if not private:
             _state.keywords.update(keywords)
         if not _at_exit_registered:
             atexit.register(shutdown)
             _at_exit_registered = True
         return settings
+
+
+def _carry_into_threads(wanted: bool) -> None:
+    from spanwise import _threads
+
+    (_threads.install if wanted else _threads.uninstall)()
 
 
 def _sdk_is_disabled(environment: Environment) -> bool:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Final, TypeVar, overload
 
+from opentelemetry.context import Context
+
 from spanwise import _guard, _identity, _operation, _shells, semconv
 from spanwise._arguments import Binder
 from spanwise._operation import Observation, Plan
@@ -56,6 +58,7 @@ def make_plan(
     capture_usage: bool | None = None,
     is_trace: bool = False,
     first_use: Callable[[], Any] | None = None,
+    enter: Callable[[Observation, Context], Context] | None = None,
     on_end: Callable[[Observation], None] | None = None,
 ) -> Plan:
     """Prepare all that is known of an operation before it runs.
@@ -114,6 +117,7 @@ def make_plan(
         target=target,
         opens_scope=type == "interaction" or is_trace,
         first_use=first_use,
+        enter=enter,
         on_end=on_end,
     )
 
@@ -147,15 +151,18 @@ def decorate(target: Any, build: Callable[[Callable[..., Any]], Plan]) -> Any:
 class Block:
     """An observation about to be made: of a block (`with`, `async with`) or of a function (`@`)."""
 
-    __slots__ = ("_entered", "_input", "_name", "_options", "_type")
+    __slots__ = ("_entered", "_input", "_name", "_options", "_plan", "_type")
 
-    def __init__(self, type: str, name: str | None, options: dict[str, Any], input: Any) -> None:
+    def __init__(
+        self, type: str, name: str | None, options: dict[str, Any], input: Any = _NOTHING
+    ) -> None:
         self._type = type
         self._name = name
         self._options = options
         self._input = input
         self._entered: list[Observation | None] = []
-        make_plan(type, name or type, **options)  # a wrong option is told here, not at the call
+        # For a block. For a function it is made anew, but a wrong option is told here already.
+        self._plan = make_plan(type, name or type, **options)
 
     def __call__(self, function: F, /) -> F:
         """Return the function, observed at every call."""
@@ -168,9 +175,7 @@ class Block:
         return wrapped
 
     def __enter__(self) -> Observation:
-        options = {key: value for key, value in self._options.items() if key != "capture_input"}
-        plan = make_plan(self._type, self._name or self._type, **options)
-        observation = _operation.start(plan)
+        observation = _operation.start(self._plan)
         self._entered.append(observation)
         if observation is None:
             return _operation.NO_OBSERVATION
@@ -256,8 +261,8 @@ class ObservationDecorator:
 
     def __call__(self, function: Any = None, /, *, name: str | None = None, **options: Any) -> Any:
         if function is None or isinstance(function, str):
-            return Block(self._type, name or function, options, _NOTHING)
-        return Block(self._type, name, options, _NOTHING)(function)
+            return Block(self._type, name or function, options)
+        return Block(self._type, name, options)(function)
 
 
 @overload

@@ -45,6 +45,7 @@ class Plan:
         target: `module:qualified.name` of the function.
         opens_scope: has an identity of its own that can be added to while it runs.
         first_use: configures Spanwise where nothing did; returns None where it may not.
+        enter: may add to the context in which the body runs.
         on_end: called with the observation before its span ends.
     """
 
@@ -58,6 +59,7 @@ class Plan:
     target: str = ""
     opens_scope: bool = False
     first_use: Callable[[], _state.Runtime | None] | None = None
+    enter: Callable[[Observation, Context], Context] | None = None
     on_end: Callable[[Observation], None] | None = None
 
 
@@ -234,6 +236,21 @@ class Observation:
             if self._span.is_recording():
                 self._span.set_attributes(attributes)
 
+    def identity(self) -> Mapping[str, Any]:
+        """Return who the observation is for, as attributes."""
+        return self._scope.attributes() if self._scope is not None else {}
+
+    def record_error(self, error: BaseException | str) -> None:
+        """Mark the observation as failed, with an exception that was caught or a message."""
+        if self._runtime is None or not self._span.is_recording():
+            return
+        with _guard.guard("observation.record_error"):
+            if isinstance(error, BaseException):
+                self._span.set_attributes(_describe_error(self, error))
+            else:
+                message = self._runtime.encoder.text(str(error))
+                self._span.set_status(StatusCode.ERROR, message)
+
     def attach(self) -> None:
         """Make the observation the current one, with the context that it had when it left off."""
         if self._context is not None:
@@ -280,6 +297,24 @@ def start(
 ) -> Observation | None:
     """Start an operation and make it current; None where nothing is to be recorded.
 
+    Args: as for `begin`.
+    """
+    observation = begin(plan, args, kwargs, trace_id=trace_id, start_time_ns=start_time_ns)
+    if observation is not None:
+        observation.attach()
+    return observation
+
+
+def begin(
+    plan: Plan,
+    args: tuple[Any, ...] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    trace_id: int | None = None,
+    start_time_ns: int | None = None,
+) -> Observation | None:
+    """Start an operation without making it current; None where nothing is to be recorded.
+
     Args:
         plan: what is to be started.
         args: positional arguments of the call.
@@ -295,13 +330,10 @@ def start(
         if runtime is None:
             return None
     try:
-        observation = _start(plan, runtime, args, kwargs or {}, trace_id, start_time_ns)
+        return _start(plan, runtime, args, kwargs or {}, trace_id, start_time_ns)
     except Exception as error:  # noqa: BLE001 - the guard, inline: this is the hot path
         _guard.swallow("operation.start", error)
         return None
-    if observation is not None:
-        observation.attach()
-    return observation
 
 
 def finish(
@@ -310,6 +342,7 @@ def finish(
     *,
     stream: Stream | None = None,
     keep_output: bool = True,
+    end_time_ns: int | None = None,
 ) -> None:
     """End an operation with its result, and give the caller's context back."""
     try:
@@ -327,7 +360,7 @@ def finish(
                 attributes |= stream.usage if stream is not None else usage_of(result)
     except BaseException as error:  # noqa: BLE001 - the span must end whatever happens
         _note("operation.finish", error)
-    _end(observation, attributes)
+    _end(observation, attributes, end_time_ns)
 
 
 def fail(observation: Observation, error: BaseException, *, stream: Stream | None = None) -> None:
@@ -336,28 +369,35 @@ def fail(observation: Observation, error: BaseException, *, stream: Stream | Non
     try:
         runtime = observation._runtime
         if runtime is not None and observation._span.is_recording():
-            mask = runtime.encoder.masker.text
-            kind, message = _exceptions.type_of(error), mask(_exceptions.message_of(error))
-            attributes[semconv.ERROR_TYPE] = kind
-            if not observation.was_given("level"):
-                attributes[semconv.OBSERVATION_LEVEL] = "error"
+            attributes |= _describe_error(observation, error)
             if stream is not None:
                 attributes |= stream.attributes(observation._started_ns)
                 if observation._plan.capture_output and runtime.settings.capture_content:
                     attributes[semconv.OBSERVATION_OUTPUT] = stream.text(runtime.encoder)
-            observation._span.add_event(
-                "exception",
-                {
-                    semconv.EXCEPTION_TYPE: kind,
-                    semconv.EXCEPTION_MESSAGE: message,
-                    semconv.EXCEPTION_STACKTRACE: mask(_exceptions.stacktrace_of(error)),
-                    semconv.EXCEPTION_ESCAPED: "True",
-                },
-            )
-            observation._span.set_status(StatusCode.ERROR, message or kind)
     except BaseException as fault:  # noqa: BLE001 - the span must end whatever happens
         _note("operation.fail", fault)
     _end(observation, attributes)
+
+
+def _describe_error(observation: Observation, error: BaseException) -> dict[str, Any]:
+    """Put the exception on the span as status and event; return it as attributes."""
+    assert observation._runtime is not None  # noqa: S101 - asked by both callers
+    mask = observation._runtime.encoder.masker.text
+    kind, message = _exceptions.type_of(error), mask(_exceptions.message_of(error))
+    observation._span.add_event(
+        "exception",
+        {
+            semconv.EXCEPTION_TYPE: kind,
+            semconv.EXCEPTION_MESSAGE: message,
+            semconv.EXCEPTION_STACKTRACE: mask(_exceptions.stacktrace_of(error)),
+            semconv.EXCEPTION_ESCAPED: "True",
+        },
+    )
+    observation._span.set_status(StatusCode.ERROR, message or kind)
+    attributes = {semconv.ERROR_TYPE: kind}
+    if not observation.was_given("level"):
+        attributes[semconv.OBSERVATION_LEVEL] = "error"
+    return attributes
 
 
 def _start(
@@ -408,7 +448,9 @@ def _start(
     return _in_context(Observation(plan, runtime, span, scope), context)
 
 
-def _end(observation: Observation, attributes: dict[str, Any]) -> None:
+def _end(
+    observation: Observation, attributes: dict[str, Any], end_time_ns: int | None = None
+) -> None:
     span = observation._span
     try:
         if observation._plan.on_end is not None:
@@ -422,7 +464,7 @@ def _end(observation: Observation, attributes: dict[str, Any]) -> None:
                 attributes |= {key: stamped[key] for key in stamped if key not in have}
         if attributes:
             span.set_attributes(attributes)
-        span.end()
+        span.end(end_time_ns)
     except BaseException as error:  # noqa: BLE001 - the caller's context must come back
         _note("operation.end", error)
     observation.detach()
@@ -452,6 +494,11 @@ def _in_context(observation: Observation, context: Context) -> Observation:
             observation._scope, interaction=observation if is_interaction else None
         )
         context = _identity.with_scope(observation._scope, context)
+    if observation._plan.enter is not None:
+        try:
+            context = observation._plan.enter(observation, context)
+        except Exception as error:  # noqa: BLE001 - a facade's fault is one of ours
+            _guard.swallow("operation.enter", error)
     observation._context = context_api.set_value(_OBSERVATION, observation, context)
     return observation
 

@@ -22,7 +22,7 @@ from spanwise._provider import (
 )
 from spanwise._settings import Environment, Settings
 from spanwise._state import Runtime
-from spanwise.export.call_recordings import CallRecordings
+from spanwise.export.call_recordings import CallRecordings, recordings_at
 from spanwise.export.jsonl_files import JsonlFiles
 from spanwise.export.otlp import OtlpSink
 from spanwise.export.record import SCOPE_NAME
@@ -54,7 +54,7 @@ def build(
     masker = Masker(settings.mask, settings.unmask, strict=settings.strict_masking)
     processor = _placed(provider)
     sinks = _sinks(settings, destinations, processor.wiring)
-    recordings = _recordings(settings, masker, processor.wiring)
+    recordings = _recordings(settings, masker)
     before = processor.wiring
     processor.rewire(
         Wiring(
@@ -153,14 +153,12 @@ def _traces_dir(settings: Settings, is_sent: bool) -> Path | None:
     return _settings.DEFAULT_TRACES_DIR
 
 
-def _recordings(settings: Settings, masker: Masker, before: Wiring | None) -> CallRecordings | None:
+def _recordings(settings: Settings, masker: Masker) -> CallRecordings | None:
     if settings.record is None:
         return None
-    path = settings.record.absolute()
-    existing = before.recordings if before is not None else None
-    return (
-        existing if existing is not None and existing.path == path else CallRecordings(path, masker)
-    )
+    recordings = recordings_at(settings.record)
+    recordings.use(masker)
+    return recordings
 
 
 def _limits(provider: Any) -> Limits:

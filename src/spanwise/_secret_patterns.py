@@ -9,11 +9,72 @@ from typing import Final
 ALWAYS_SECRET: Final = ("password", "secret", "credential", "auth")
 OFTEN_SECRET: Final = ("token", "key")
 # Names outside that promise that carry nothing but secrets; they must be whole words.
-SECRET_WORDS: Final = frozenset(["passwd", "passphrase", "pwd", "bearer", "jwt", "cookie", "cookies", "passcode"])
+SECRET_WORDS: Final = frozenset(
+    ["passwd", "passphrase", "pwd", "bearer", "jwt", "cookie", "cookies", "passcode"]
+)
 
 # Whole words that contain one of the patterns and mean something else.
 HARMLESS_WORDS: Final = frozenset(
-    ["author", "authors", "authored", "authoring", "authority", "authorities", "authoritative", "authorship", "coauthor", "coauthors", "authentic", "authenticity", "donkey", "donkeys", "hockey", "hotkey", "hotkeys", "jockey", "keyboard", "keyboards", "keyed", "keyframe", "keyframes", "keyhole", "keynote", "keynotes", "keypad", "keyphrase", "keyphrases", "keypoint", "keypoints", "keyspace", "keyspaces", "keystone", "keystroke", "keystrokes", "keyword", "keywords", "monkey", "monkeypatch", "monkeys", "passkeys", "turkey", "whiskey", "secretariat", "secretaries", "secretary", "secretion", "detokenize", "detokenized", "tokenization", "tokenize", "tokenized", "tokenizer", "tokenizers", "tokenizes", "tokenizing", "pretokenized"]
+    [
+        "author",
+        "authors",
+        "authored",
+        "authoring",
+        "authority",
+        "authorities",
+        "authoritative",
+        "authorship",
+        "coauthor",
+        "coauthors",
+        "authentic",
+        "authenticity",
+        "donkey",
+        "donkeys",
+        "hockey",
+        "hotkey",
+        "hotkeys",
+        "jockey",
+        "keyboard",
+        "keyboards",
+        "keyed",
+        "keyframe",
+        "keyframes",
+        "keyhole",
+        "keynote",
+        "keynotes",
+        "keypad",
+        "keyphrase",
+        "keyphrases",
+        "keypoint",
+        "keypoints",
+        "keyspace",
+        "keyspaces",
+        "keystone",
+        "keystroke",
+        "keystrokes",
+        "keyword",
+        "keywords",
+        "monkey",
+        "monkeypatch",
+        "monkeys",
+        "passkeys",
+        "turkey",
+        "whiskey",
+        "secretariat",
+        "secretaries",
+        "secretary",
+        "secretion",
+        "detokenize",
+        "detokenized",
+        "tokenization",
+        "tokenize",
+        "tokenized",
+        "tokenizer",
+        "tokenizers",
+        "tokenizes",
+        "tokenizing",
+        "pretokenized",
+    ]
 )
 
 # Runs of words of which the last or first is `key` or `token`, and that name plain data.
@@ -44,12 +105,60 @@ HARMLESS_PHRASES: Final = tuple(
 
 # A token or key name with one of these words counts something.
 COUNTING_WORDS: Final = frozenset(
-    ["avg", "average", "budget", "ceiling", "count", "counts", "cost", "price", "consumed", "length", "len", "limit", "limits", "max", "maximum", "mean", "median", "min", "minimum", "n", "num", "number", "per", "price", "quota", "ratio", "remaining", "size", "sum", "threshold", "tokens", "total", "totals", "usage", "used"]
+    [
+        "avg",
+        "average",
+        "budget",
+        "ceiling",
+        "count",
+        "counts",
+        "cost",
+        "price",
+        "consumed",
+        "length",
+        "len",
+        "limit",
+        "limits",
+        "max",
+        "maximum",
+        "mean",
+        "median",
+        "min",
+        "minimum",
+        "n",
+        "num",
+        "number",
+        "per",
+        "price",
+        "quota",
+        "ratio",
+        "remaining",
+        "size",
+        "sum",
+        "threshold",
+        "tokens",
+        "total",
+        "totals",
+        "usage",
+        "used",
+    ]
 )
 
 # Names of the semantic conventions that contain a pattern and are never secret.
 SAFE_NAMES: Final = frozenset(
-    ["feature_flag.key", "messaging.rocketmq.message.keys", "messaging.kafka.message.key", "messaging.rabbitmq.destination.routing_key", "aws.s3.key", "db.cassandra.page_size", "aws.dynamodb.attributes_to_get", "tls.server.hash.sha256", "aws.kinesis.partition_key", "cloudevents.event_id", "url.domain"]
+    [
+        "feature_flag.key",
+        "messaging.rocketmq.message.keys",
+        "messaging.kafka.message.key",
+        "messaging.rabbitmq.destination.routing_key",
+        "aws.s3.key",
+        "db.cassandra.page_size",
+        "aws.dynamodb.attributes_to_get",
+        "tls.server.hash.sha256",
+        "aws.kinesis.partition_key",
+        "cloudevents.event_id",
+        "url.domain",
+    ]
 )
 SAFE_PREFIXES: Final = ("gen_ai.usage.", "llm.token_count.", "llm.usage.", "gen_ai.token.")
 

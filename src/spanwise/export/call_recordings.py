@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import datetime
 import itertools
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -36,9 +37,9 @@ class CallRecordings:
     """
 
     def __init__(self, path: Path, masker: Masker | None = None) -> None:
-        self.path = path
+        self.path = path.absolute()
         self._encoder = Encoder(masker, RECORDING_LIMITS, represent=True)
-        self._file = LineFile(path)
+        self._file = LineFile(self.path)
         self._iterations: dict[str, itertools.count[int]] = {}
 
     def write(
@@ -66,6 +67,10 @@ class CallRecordings:
             _state.count("lost.recordings")
             _guard.warn("record", f"cannot record to {self.path}: {_guard.describe(error)}")
 
+    def use(self, masker: Masker) -> None:
+        """Judge by this masker what is secret, from now on."""
+        self._encoder = Encoder(masker, RECORDING_LIMITS, represent=True)
+
     def close(self) -> None:
         """Let the file go."""
         self._file.close()
@@ -76,3 +81,15 @@ class CallRecordings:
             self._iterations[target] = itertools.count(iteration + 1)
             return iteration
         return next(self._iterations.setdefault(target, itertools.count()))
+
+
+_opened: weakref.WeakValueDictionary[Path, CallRecordings] = weakref.WeakValueDictionary()
+
+
+def recordings_at(path: Path) -> CallRecordings:
+    """Return the recordings of this file: one object per path, so that its calls count on."""
+    key = path.absolute()
+    found = _opened.get(key)
+    if found is None:
+        found = _opened[key] = CallRecordings(key)
+    return found

@@ -1,0 +1,35 @@
+"""`Brixo.init` happens once, whichever thread comes first; one that fails may be tried again."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Iterator
+
+logger = logging.getLogger("brixo")
+
+_lock = threading.RLock()
+_arguments: tuple[object, ...] | None = None
+
+
+@contextlib.contextmanager
+def claim(arguments: tuple[object, ...]) -> Iterator[bool]:
+    """Yield whether this is the first call; others wait for it, and warn if they differ."""
+    global _arguments
+    with _lock:
+        if _arguments is not None:
+            if _arguments != arguments:
+                logger.warning(
+                    "Brixo.init() was called again with other arguments; the first call holds"
+                )
+            yield False
+            return
+        yield True
+        _arguments = arguments
+
+
+def reset() -> None:
+    """Forget that `init` was called; for tests."""
+    global _arguments
+    _arguments = None

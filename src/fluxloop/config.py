@@ -1,0 +1,233 @@
+"""FluxLoop's configuration, and its translation into Spanwise's settings."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tempfile
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import spanwise
+from spanwise import _guard, _state
+from spanwise._configure import first_use as _core_first_use
+from spanwise._destinations import TRACES_PATH
+from spanwise._settings import Environment, Fault, boolean
+
+if TYPE_CHECKING:
+    from spanwise._state import Runtime
+
+STORAGES = ("file", "http", "memory")
+_LARGEST_BATCH = 100
+
+
+def _setting(variable: str, default: Any, parse: Callable[[str], Any]) -> Any:
+    """Return a field whose default is read from the environment when the configuration is made."""
+
+    def read() -> Any:
+        found = Environment.read().first(f"FLUXLOOP_{variable}")
+        if found is None:
+            return default
+        try:
+            return parse(found[0])
+        except ValueError as error:
+            raise ValueError(f"{found[1]}: {error}") from None
+
+    return dataclasses.field(default_factory=read)
+
+
+@dataclasses.dataclass
+class SDKConfig:
+    """FluxLoop's settings; each is a keyword of `configure()` and a variable `FLUXLOOP_...`.
+
+    Raises:
+        ValueError: a value cannot be used; names the field.
+    """
+
+    enabled: bool = _setting("ENABLED", True, boolean)
+    debug: bool = _setting("DEBUG", False, boolean)
+    collector_url: str | None = _setting("COLLECTOR_URL", None, str)
+    api_key: str | None = dataclasses.field(
+        default_factory=lambda: Environment.read().get("FLUXLOOP_API_KEY"), repr=False
+    )
+    use_collector: bool = _setting("USE_COLLECTOR", True, boolean)
+    offline_store_enabled: bool = _setting("OFFLINE_ENABLED", True, boolean)
+    offline_store_dir: str = _setting("OFFLINE_DIR", "./experiments/artifacts", str)
+    record_args: bool = _setting("RECORD_ARGS", False, boolean)
+    recording_file: str | None = _setting("RECORDING_FILE", None, str)
+    batch_size: int = _setting("BATCH_SIZE", 10, int)
+    flush_interval: float = _setting("FLUSH_INTERVAL", 5.0, float)
+    max_queue_size: int = _setting("MAX_QUEUE_SIZE", 1000, int)
+    timeout: float = _setting("TIMEOUT", 10.0, float)
+    sample_rate: float = _setting("SAMPLE_RATE", 1.0, float)
+    service_name: str | None = _setting("SERVICE_NAME", None, str)
+    environment: str | None = _setting("ENVIRONMENT", "development", str)
+    storage: str = _setting("STORAGE", "file", str)
+    base_path: str = _setting("BASE_PATH", "./traces", str)
+    project_name: str | None = _setting("PROJECT_NAME", None, str)
+    auto_flush: bool = _setting("AUTO_FLUSH", True, boolean)
+    buffer_size: int = _setting("BUFFER_SIZE", 100, int)
+
+    def __post_init__(self) -> None:
+        if self.collector_url is not None:
+            self.collector_url = _collector_url(self.collector_url)
+        if not isinstance(self.sample_rate, (int, float)) or not 0 <= self.sample_rate <= 1:
+            raise ValueError("sample_rate must be between 0 and 1")
+        if self.batch_size < 1:
+            raise ValueError("batch_size must be at least 1")
+        if self.batch_size > _LARGEST_BATCH:
+            raise ValueError(f"batch_size must not exceed {_LARGEST_BATCH}")
+        if self.storage not in STORAGES:
+            raise ValueError(f"storage must be one of {', '.join(STORAGES)}, not {self.storage!r}")
+        for name in ("enabled", "debug", "use_collector", "record_args", "auto_flush"):
+            try:
+                setattr(self, name, boolean(getattr(self, name)))
+            except Fault as fault:
+                raise ValueError(f"{name} {fault}") from None
+        if self.record_args:
+            self.recording_file = str(_recording_path(self.recording_file))
+
+    def model_dump(self) -> dict[str, Any]:
+        """Return the settings by name, as the published SDK's model does."""
+        return dataclasses.asdict(self)
+
+
+_FIELDS = frozenset(field.name for field in dataclasses.fields(SDKConfig))
+_config: SDKConfig | None = None
+
+
+def get_config() -> SDKConfig:
+    """Return the configuration: the same object until it is configured or reset."""
+    global _config
+    if _config is None:
+        _config = SDKConfig()
+    return _config
+
+
+def configure(**kwargs: Any) -> SDKConfig:
+    """Change the configuration, put it in force, and return it.
+
+    Args:
+        **kwargs: the fields of `SDKConfig`.
+
+    Raises:
+        ValueError: an unknown parameter, or a value that cannot be used.
+    """
+    global _config
+    for name in kwargs:
+        if name not in _FIELDS:
+            raise ValueError(f"Unknown configuration parameter: {name}")
+    changed = dataclasses.replace(get_config(), **kwargs)
+    # Where Spanwise was configured by itself, only what is named here is changed.
+    named = kwargs if _state.runtime is not None else _FIELDS
+    spanwise.configure(**_translated(changed, set(named)))
+    _config = changed
+    return changed
+
+
+def reset_config() -> SDKConfig:
+    """Go back to the defaults and the environment, and return the new configuration."""
+    global _config
+    _config = SDKConfig()
+    if _state.runtime is not None:
+        spanwise.configure(**_translated(_config, set(_FIELDS)))
+    return _config
+
+
+def load_env(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    override: bool = True,
+    refresh_config: bool = True,
+) -> bool:
+    """Load a `.env` file into `os.environ`; return whether one was found.
+
+    Args:
+        path: a file, or a folder that holds `.env`; by default the nearest `.env` upwards.
+        override: replace variables that are already set.
+        refresh_config: read the configuration anew from the environment.
+    """
+    from dotenv import find_dotenv, load_dotenv
+
+    if path is None:
+        chosen = find_dotenv(usecwd=True)
+    else:
+        candidate = Path(path).expanduser()
+        chosen = str(candidate / ".env" if candidate.is_dir() else candidate)
+    loaded = bool(chosen) and load_dotenv(chosen, override=override)
+    if loaded and refresh_config:
+        reset_config()
+    return loaded
+
+
+def first_use() -> Runtime | None:
+    """Put the configuration in force where a decorated call finds nothing configured."""
+    try:
+        settings = _translated(get_config(), set(_FIELDS))
+    except ValueError as error:  # a bad variable: told once, and the program goes on
+        _guard.warn("fluxloop", str(error))
+        return None
+    return _core_first_use(**settings)
+
+
+def record_to(path: Path | None) -> None:
+    """Record calls into this file from now on; None stops it."""
+    config = get_config()
+    config.record_args = path is not None
+    if path is not None:
+        config.recording_file = str(path)
+    if _state.runtime is not None:
+        spanwise.configure(record=path if path is not None else False)
+
+
+def _translated(config: SDKConfig, named: set[str]) -> dict[str, Any]:
+    """Return Spanwise's settings for the named fields."""
+    settings: dict[str, Any] = {}
+    for name in ("enabled", "sample_rate", "service_name", "environment"):
+        if name in named:
+            settings[name] = getattr(config, name)
+    if named & {"storage", "base_path"}:
+        settings["traces_dir"] = config.base_path if config.storage == "file" else None
+    if named & {"record_args", "recording_file"}:
+        settings["record"] = config.recording_file if config.record_args else False
+    if named & {"collector_url", "use_collector", "api_key"}:
+        settings |= _collector(config)
+    return settings
+
+
+def _collector(config: SDKConfig) -> dict[str, Any]:
+    if config.collector_url is None or not config.use_collector:
+        return {"destinations": ()}
+    if not config.collector_url.endswith(TRACES_PATH):
+        _guard.logger.warning(
+            "collector_url: sending to a FluxLoop collector is not supported yet; an address that "
+            "ends in %s is sent OTLP. Traces are kept in %s",
+            TRACES_PATH,
+            Path(config.base_path).absolute(),
+        )
+        return {"destinations": ()}
+    headers = {"Authorization": f"Bearer {config.api_key}"} if config.api_key else {}
+    destination = spanwise.Destination(
+        endpoint=config.collector_url, headers=headers, timeout_s=config.timeout
+    )
+    return {"destinations": (destination,)}
+
+
+def _collector_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+    except (ValueError, AttributeError) as error:
+        raise ValueError(f"Invalid collector URL: {error}") from None
+    if not parts.scheme or not parts.netloc:
+        raise ValueError("Invalid collector URL: it needs a scheme and a host")
+    return value.rstrip("/")
+
+
+def _recording_path(given: str | None) -> Path:
+    if given:
+        return Path(given).expanduser().absolute()
+    stamp = datetime.now().strftime("%Y%m%d_%H%M%S")
+    return Path(tempfile.gettempdir()) / f"fluxloop_args_{stamp}.jsonl"

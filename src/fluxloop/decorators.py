@@ -1,0 +1,98 @@
+"""FluxLoop's decorators; a call is recorded inside an `instrument()` block and outside one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fluxloop.config import first_use
+from fluxloop.enums import ObservationType
+from spanwise._observe import Block
+
+
+def trace(
+    name: str | None = None,
+    observation_type: ObservationType | str = ObservationType.SPAN,
+    metadata: Mapping[str, Any] | None = None,
+    capture_input: bool = True,
+    capture_output: bool = True,
+) -> Block:
+    """Record calls of a function as observations.
+
+    Args:
+        name: of the observation; the function's own name by default.
+        observation_type: a member of ObservationType or its value.
+        metadata: facts kept with every call.
+        capture_input: keep the arguments.
+        capture_output: keep the result.
+
+    Raises:
+        ValueError: the observation type is unknown.
+    """
+    return _decorator(
+        checked_type(observation_type),
+        name,
+        metadata=metadata,
+        capture_input=capture_input,
+        capture_output=capture_output,
+    )
+
+
+def agent(
+    name: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    capture_input: bool = True,
+    capture_output: bool = True,
+) -> Block:
+    """Record calls of an agent's entry point; the arguments are those of `trace`."""
+    return _decorator(
+        "agent",
+        name,
+        metadata=metadata,
+        capture_input=capture_input,
+        capture_output=capture_output,
+    )
+
+
+def prompt(name: str | None = None, model: str | None = None, capture_tokens: bool = True) -> Block:
+    """Record calls of a model, streamed ones too.
+
+    Args:
+        name: of the observation; the function's own name by default.
+        model: the model that is called.
+        capture_tokens: keep the token counts of a result or chunk that has a `usage`.
+    """
+    return _decorator("generation", name, model=model, capture_usage=capture_tokens)
+
+
+def tool(name: str | None = None, description: str | None = None) -> Block:
+    """Record calls of a tool.
+
+    Args:
+        name: of the tool; the function's own name by default.
+        description: what the tool does.
+    """
+    return _decorator("tool", name, description=description)
+
+
+def checked_type(observation_type: ObservationType | str) -> str:
+    """Return the type's value.
+
+    Raises:
+        ValueError: the observation type is unknown.
+    """
+    value = (
+        observation_type.value
+        if isinstance(observation_type, ObservationType)
+        else str(observation_type)
+    )
+    known = [member.value for member in ObservationType]
+    if value.lower() not in known:
+        raise ValueError(
+            f"Invalid observation_type '{observation_type}'. Expected one of: {', '.join(known)}"
+        )
+    return value.lower()
+
+
+def _decorator(type: str, name: str | None, **options: Any) -> Block:
+    return Block(type, name, {**options, "first_use": first_use})

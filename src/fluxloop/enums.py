@@ -1,0 +1,46 @@
+"""The enumerations of the FluxLoop SDK: lower-case values, upper-case members."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class ObservationType(str, Enum):
+    """Type of observation."""
+
+    SPAN = "span"
+    EVENT = "event"
+    GENERATION = "generation"
+    TOOL = "tool"
+    AGENT = "agent"
+    CHAIN = "chain"
+    EVALUATION = "evaluation"
+    RETRIEVAL = "retrieval"
+    EMBEDDING = "embedding"
+
+
+class ObservationLevel(str, Enum):
+    """How important an observation is."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class TraceStatus(str, Enum):
+    """How a trace stands or ended."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCESS = "success"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class ScoreDataType(str, Enum):
+    """What a score's value is."""
+
+    NUMERIC = "numeric"
+    BOOLEAN = "boolean"
+    CATEGORICAL = "categorical"

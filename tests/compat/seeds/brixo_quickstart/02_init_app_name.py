@@ -1,0 +1,4 @@
+Brixo.init(
+    app_name="my-agent",
+    environment="production",
+)

@@ -1,0 +1,3 @@
+@Brixo.interaction("Main Agent Execution")
+def handle_user_input(user_input: str):
+    ...

@@ -1,0 +1,3 @@
+Brixo.update_context(
+    metadata={"tools_used": ["search", "calculator"]}
+)

@@ -1,0 +1,3 @@
+Brixo.end_context(
+    output=final_text
+)

@@ -1,0 +1,4 @@
+user = {
+    "id": "jane.doe@acme.com",
+    "name": "Jane Doe"
+}

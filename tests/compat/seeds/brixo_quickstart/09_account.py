@@ -1,0 +1,4 @@
+account = {
+    "id": "org_7f3a2c91",
+    "name": "ACME, Inc."
+}

@@ -1,0 +1,1 @@
+session_id = "session-abc-123"

@@ -1,0 +1,1 @@
+input = "Reset my password"

@@ -1,0 +1,1 @@
+output = "I've sent you a password reset link."

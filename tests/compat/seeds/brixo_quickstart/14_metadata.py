@@ -1,0 +1,5 @@
+metadata = {
+    "channel": "web",
+    "plan": "enterprise",
+    "experiment": "agent-v2"
+}
