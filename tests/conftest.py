@@ -12,11 +12,11 @@ from opentelemetry import trace as trace_api
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace import Span as SdkSpan
 from opentelemetry.util._once import Once
-from support.files import Files
-from support.receiver import Receiver
 
 import spanwise
 from spanwise import _guard, _state, semconv
+from support.files import Files
+from support.receiver import Receiver
 
 _OURS = ("SPANWISE_", "OTEL_", "BRIXO_", "FLUXLOOP_")
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import spanwise
 from brixo import _once
-from spanwise import _observe, semconv
+from spanwise import _observe, _state, semconv
 from spanwise._configure import first_use
 from spanwise._operation import NO_OBSERVATION
-from spanwise._settings import Environment
+from spanwise._settings import Environment, SettingsKeywords
 
 if TYPE_CHECKING:
     from spanwise._observe import Block
@@ -145,7 +145,7 @@ def _set_up(
 ) -> None:
     variables = Environment.read()
     key = api_key or variables.get("BRIXO_API_KEY")
-    settings: spanwise._settings.SettingsKeywords = {
+    settings: SettingsKeywords = {
         "service_name": app_name,
         "environment": environment,
         "instrument": True,
@@ -185,7 +185,7 @@ def _add(
 ) -> None:
     interaction = spanwise.current_interaction()
     if interaction is NO_OBSERVATION:
-        if spanwise._state.runtime is not None:
+        if _state.runtime is not None:
             logger.error(
                 "Brixo.%s() was called outside an interaction and is ignored; decorate the "
                 "function that handles the request with @Brixo.interaction(...)",

@@ -118,7 +118,7 @@ class FluxLoopContext:
         if not self.is_enabled():
             return
         plan = make_plan(str(observation.type.value), observation.name)
-        started = _operation.start(plan, start_time_ns=_ns(observation.start_time))
+        started = self._begin(plan, _ns(observation.start_time))
         if started is not None:
             observation.id = started.id
             observation.trace_id = self.trace.id
@@ -127,6 +127,18 @@ class FluxLoopContext:
         self._open.append(started)
         self.observation_stack.append(observation)
         self.observations.append(observation)
+
+    def _begin(self, plan: _operation.Plan, start_time_ns: int) -> Observation | None:
+        """Start an observation below what is open here, also where the trace is not current."""
+        if get_current_context() is self:
+            return _operation.start(plan, start_time_ns=start_time_ns)
+        outer = next((o for o in reversed(self._open) if o is not None), self._observation)
+        outer.attach()
+        started = _operation.begin(plan, start_time_ns=start_time_ns)
+        outer.detach()
+        if started is not None:
+            started.attach()
+        return started
 
     def pop_observation(self) -> ObservationData | None:
         """End the observation pushed last and return it; None where there is none."""

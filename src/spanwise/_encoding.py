@@ -23,8 +23,7 @@ import types
 import uuid
 import weakref
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Iterable
-from itertools import islice
+from collections.abc import Callable
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -37,6 +36,8 @@ TRUNCATED: Final = "$truncated"
 
 _MARGIN = 4096  # read on both sides of a cut, so that a secret across it is still recognised
 _LONGEST_KEY = 256
+_LONGEST_JUDGED_KEY = 1024
+_SHORT = 256  # a longer string waits until its small neighbours have been encoded
 _LONGEST_BYTES_AS_TEXT = 1024
 _LONGEST_REPR = 100
 _FEW = 4
@@ -113,19 +114,29 @@ class Encoder:
         """Return the text cut to one string's limit, masked, and valid in UTF-8."""
         return _Walk(self, self.limits, scan=True).text(value)
 
-    def joined(self, head: str, tail: str, length: int) -> str:
-        """Return a streamed text of which only the head and the tail were kept."""
-        half = self.limits.string // 2
-        kept_head = self.masker.text(_valid(head))[:half]
-        kept_tail = self.masker.text(_valid(tail))[-half:]
-        return f"{kept_head}…[{TRUNCATED}: {length} characters]…{kept_tail}"
-
     def _smallest(self, length: int) -> str:
         longest = min(self.limits.bytes, self.limits.characters or self.limits.bytes)
         for text in (f'{{"{TRUNCATED}":{length}}}', f'"{TRUNCATED}"', '""'):
             if len(text) <= longest:
                 return text
         return "0"
+
+
+class Excerpt:
+    """The ends of a long text whose middle was not kept; encoded as a string that was cut.
+
+    Args:
+        head: how the text begins, with a margin toward the cut.
+        tail: how it ends, with a margin.
+        length: characters of the whole text.
+    """
+
+    __slots__ = ("head", "length", "tail")
+
+    def __init__(self, head: str, tail: str, length: int) -> None:
+        self.head = head
+        self.tail = tail
+        self.length = length
 
 
 class _Walk:
@@ -174,68 +185,80 @@ class _Walk:
             value = self.masker.text(value)
         if not value.isascii():
             value = _valid(value)
-            self.bytes_left -= 2 * len(value)
+            self.bytes_left -= len(value.encode()) - len(value)
         self.bytes_left -= len(value) + 3
         return value
 
     def _cut(self, value: str, limit: int) -> str:
         half = limit // 2
-        head = self.masker.text(_valid(value[: half + _MARGIN]))[:half]
-        tail = (
-            self.masker.text(_valid(value[len(value) - half - _MARGIN :]))[-half:] if half else ""
-        )
-        return f"{head}…[{TRUNCATED}: {len(value)} characters]…{tail}"
+        head = value[: half + _MARGIN]
+        tail = value[max(0, len(value) - half - _MARGIN) :]
+        return self.excerpt(head, tail, len(value), half)
 
-    def mapping(self, items: Iterable[tuple[Any, Any]], length: int, depth: int) -> dict[str, Any]:
-        """Encode pairs; plain values first, so that a huge neighbour cannot crowd them out."""
+    def excerpt(self, head: str, tail: str, length: int, half: int) -> str:
+        """Return the ends of a text, masked before they are cut to what is kept of them."""
+        head_is_cut, tail_is_cut = len(head) < length, len(tail) < length
+        head, tail = self.masker.text(_valid(head)), self.masker.text(_valid(tail))
+        # Where masking used up the margin, the word at the inner edge may be a part of a secret
+        # that can no longer be told by its shape.
+        if head_is_cut and len(head) < half + _MARGIN and not head.endswith(MASK):
+            words = head.rsplit(None, 1)
+            head = words[0] if len(words) == 2 else head[:-_MARGIN]
+        if tail_is_cut and len(tail) < half + _MARGIN and not tail.startswith(MASK):
+            words = tail.split(None, 1)
+            tail = words[1] if len(words) == 2 else tail[_MARGIN:]
+        tail = tail[-half:] if half else ""
+        return f"{head[:half]}…[{TRUNCATED}: {length} characters]…{tail}"
+
+    def mapping(self, items: list[tuple[Any, Any]], length: int, depth: int) -> dict[str, Any]:
+        """Encode pairs; small values first, so that a huge neighbour cannot crowd them out."""
         out: dict[str, Any] = {}
-        nested: list[tuple[str, Any]] = []
+        large: list[tuple[str, Any]] = []
         for key, item in items:
             if self.nodes_left <= 0 or self.bytes_left <= 0:
                 break
-            name = self._key(key, out)
-            if self.masker.hides(name, item):
+            kind = type(item)
+            text = key if type(key) is str else self._key_text(key)
+            name = self._name(text, out)
+            if len(text) > _LONGEST_JUDGED_KEY:
+                half = _LONGEST_JUDGED_KEY // 2
+                text = f"{text[:half]} {text[-half:]}"
+            if self.masker.hides(text, item):
                 out[name] = MASK
-            elif type(item) in _PLAIN:
+            elif _is_plain(kind) and (kind is not str or len(item) <= _SHORT):
                 out[name] = self.encode(item, depth)
             else:
                 out[name] = None
-                nested.append((name, item))
-        for position, (name, item) in enumerate(nested):
-            share = len(nested) - position
-            held_bytes = self.bytes_left - self.bytes_left // share
-            held_nodes = self.nodes_left - self.nodes_left // share
-            self.bytes_left -= held_bytes
-            self.nodes_left -= held_nodes
-            encoded = self.encode(item, depth)
-            if type(encoded) is str and encoded.startswith("<callable:"):
-                encoded = _stand_in(name) or _stand_in(encoded[10:-1]) or encoded
-            out[name] = encoded
-            self.bytes_left += held_bytes
-            self.nodes_left += held_nodes
+                large.append((name, item))
+        for position, (name, item) in enumerate(large):
+            out[name] = self._share(item, depth, len(large) - position)
+        for name in ("value", "Value"):
+            if name in out and self.masker.names_a_secret(
+                [(_as_text(key), _as_text(item)) for key, item in items]
+            ):
+                out[name] = MASK
         if len(out) < length:
             out[TRUNCATED] = length - len(out)
-        if "value" in out and self.masker.names_a_secret(out):
-            out["value"] = MASK
         return out
 
     def sequence(self, head: list[Any], tail: list[Any], length: int, depth: int) -> list[Any]:
         """Encode the items from both ends until the budget is used up."""
         if length == 2 and len(head) == 2:
-            name, item = head
-            name = _as_text(name)
-            if name is not None and self.masker.is_secret_pair((name, _as_text(item))):
-                return [name, MASK]
-        hold = length > _FEW
-        held_bytes = self.bytes_left // 2 if hold else 0
-        held_nodes = self.nodes_left // 2 if hold else 0
+            pair = (_as_text(head[0]), _as_text(head[1]))
+            if pair[0] is not None and self.masker.is_secret_pair(pair):
+                return [self.text(pair[0]), MASK]
+        few = length <= _FEW
+        held_bytes = 0 if few else self.bytes_left // 2
+        held_nodes = 0 if few else self.nodes_left // 2
         self.bytes_left -= held_bytes
         self.nodes_left -= held_nodes
         front: list[Any] = []
         for item in head:
             if front and (self.nodes_left <= 0 or self.bytes_left <= 0):
                 break
-            front.append(self.encode(item, depth))
+            front.append(
+                self._share(item, depth, length - len(front)) if few else self.encode(item, depth)
+            )
         self.bytes_left += held_bytes
         self.nodes_left += held_nodes
         back: list[Any] = []
@@ -249,34 +272,51 @@ class _Walk:
         front.extend(reversed(back))
         return front
 
-    def _key(self, key: Any, taken: dict[str, Any]) -> str:
+    def _share(self, value: Any, depth: int, share: int) -> Any:
+        """Encode a value within one share of what is left."""
+        held_bytes = self.bytes_left - self.bytes_left // share
+        held_nodes = self.nodes_left - self.nodes_left // share
+        self.bytes_left -= held_bytes
+        self.nodes_left -= held_nodes
+        encoded = self.encode(value, depth)
+        self.bytes_left += held_bytes
+        self.nodes_left += held_nodes
+        return encoded
+
+    def _key_text(self, key: Any) -> str:
         kind = type(key)
-        if kind is str:
-            name = key
-        elif issubclass(kind, str):
-            name = str.__str__(key)
-        elif key is None or kind is bool or kind is int or kind is float:
-            name = repr(key) if kind is not int or key.bit_length() < _PRINTED_BITS else "<int>"
-        else:
-            # Only here, not in the hot case: a key of another kind is encoded like a value.
-            encoded = _Walk(self.encoder, _KEY_LIMITS, scan=True).encode(key, 0)
-            name = encoded if type(encoded) is str else orjson.dumps(encoded).decode()
-        if len(name) > _LONGEST_KEY:
-            name = self._cut(name, _LONGEST_KEY)
+        if issubclass(kind, str):
+            return str.__str__(key)
+        if key is None or kind is bool or kind is int or kind is float:
+            return repr(key) if kind is not int or key.bit_length() < _PRINTED_BITS else "<int>"
+        # Only here, not in the hot case: a key of another kind is encoded like a value.
+        encoded = _Walk(self.encoder, _KEY_LIMITS, scan=True).encode(key, 0)
+        return encoded if isinstance(encoded, str) else orjson.dumps(encoded).decode()
+
+    def _name(self, key: str, taken: dict[str, Any]) -> str:
+        """Return the key as it is written: valid, without secrets, unlike those before it."""
+        if len(key) > _LONGEST_KEY:
+            key = self._cut(key, _LONGEST_KEY)
         elif self.scan:
-            name = self.masker.text(name)
-        if not name.isascii():
-            name = _valid(name)
-        self.bytes_left -= len(name) + 4
-        if name in taken:
-            name = f"{name} #{len(taken)}"
+            key = self.masker.text(key)
+        if not key.isascii():
+            key = _valid(key)
+        self.bytes_left -= len(key) + 4
+        name, number = key, len(taken)
+        while name in taken:
+            name, number = f"{key} #{number}", number + 1
         return name
+
+
+def _is_plain(kind: type) -> bool:
+    # By identity: a set of types would call the __hash__ that a metaclass may define.
+    return kind is str or kind is int or kind is float or kind is bool or kind is types.NoneType
 
 
 def _as_text(value: Any) -> str | None:
     kind = type(value)
-    if kind is str:
-        return str(value)
+    if issubclass(kind, str):
+        return str.__str__(value)
     if kind is bytes and len(value) <= _LONGEST_BYTES_AS_TEXT:
         return bytes(value).decode("latin-1")
     return None
@@ -315,21 +355,21 @@ def _deque(walk: _Walk, value: Any, depth: int) -> Any:
     length = deque.__len__(value)
     width = walk.limits.items
     if length <= width:
-        return walk.sequence(list(islice(deque.__iter__(value), width)), [], length, depth)
+        return walk.sequence(raw.first(deque.__iter__, value, width), [], length, depth)
     half = max(1, width // 2)
-    head = list(islice(deque.__iter__(value), half))
-    tail = list(islice(deque.__reversed__(value), width // 2))[::-1]
+    head = raw.first(deque.__iter__, value, half)
+    tail = raw.first(deque.__reversed__, value, width // 2)[::-1]
     return walk.sequence(head, tail, length, depth)
 
 
 def _set(walk: _Walk, value: Any, depth: int) -> Any:
     base: Any = set if issubclass(type(value), set) else frozenset
-    items = list(islice(base.__iter__(value), walk.limits.items))
+    items = raw.first(base.__iter__, value, walk.limits.items)
     return walk.sequence(items, [], base.__len__(value), depth)
 
 
 def _dict(walk: _Walk, value: Any, depth: int) -> Any:
-    items = list(islice(dict.items(value), walk.limits.items))
+    items = raw.first(dict.items, value, walk.limits.items)
     return walk.mapping(items, max(dict.__len__(value), len(items)), depth)
 
 
@@ -339,8 +379,8 @@ def _namespace(walk: _Walk, value: Any, depth: int) -> Any:
 
 def _record(walk: _Walk, value: Any, depth: int) -> Any:
     names = raw.field_names(type(value)) or ()
-    pairs = list(islice(raw.fields(value, names), walk.limits.items))
-    return walk.mapping(pairs, max(len(names), len(pairs)), depth)
+    pairs, length = raw.fields(value, names, walk.limits.items)
+    return walk.mapping(pairs, length, depth)
 
 
 def _exception(walk: _Walk, value: Any, depth: int) -> Any:
@@ -351,7 +391,7 @@ def _exception(walk: _Walk, value: Any, depth: int) -> Any:
 def _int(walk: _Walk, value: Any, depth: int) -> Any:
     number = int.__index__(value)
     walk.bytes_left -= 8
-    if -_LARGEST_INT <= number <= _LARGEST_INT:
+    if -_LARGEST_INT - 1 <= number <= _LARGEST_INT:
         return number
     bits = number.bit_length()
     return str(number) if bits <= _PRINTED_BITS else f"<int of {bits} bits>"
@@ -369,9 +409,20 @@ def _str(walk: _Walk, value: Any, depth: int) -> Any:
     return walk.text(str.__str__(value))
 
 
-def _bytes(walk: _Walk, value: Any, depth: int) -> Any:
-    if type(value) is memoryview:
+def _excerpt(walk: _Walk, value: Any, depth: int) -> Any:
+    limit = max(0, min(walk.limits.string, walk.bytes_left))
+    walk.bytes_left -= limit
+    return walk.excerpt(value.head, value.tail, value.length, limit // 2)
+
+
+def _memoryview(walk: _Walk, value: Any, depth: int) -> Any:
+    try:
         return {"$type": "memoryview", "bytes": value.nbytes}
+    except ValueError:  # it was released
+        return _opaque(walk, value, depth)
+
+
+def _bytes(walk: _Walk, value: Any, depth: int) -> Any:
     base: Any = bytes if issubclass(type(value), bytes) else bytearray
     length = base.__len__(value)
     if length <= _LONGEST_BYTES_AS_TEXT:
@@ -386,17 +437,43 @@ def _bytes(walk: _Walk, value: Any, depth: int) -> Any:
 
 
 def _datetime(walk: _Walk, value: Any, depth: int) -> Any:
-    zone = datetime.datetime.__dict__["tzinfo"].__get__(value)
-    if zone is not None and type(zone) not in (datetime.timezone, ZoneInfo):
-        value = datetime.datetime.replace(value, tzinfo=None)  # the zone is the user's code
-    return datetime.datetime.isoformat(value)
+    # From its parts: a zone, and what a subclass overrides, is the user's code.
+    zone = _known_zone(datetime.datetime.__dict__["tzinfo"].__get__(value))
+    date, time = datetime.datetime.date(value), datetime.datetime.time(value)
+    return datetime.datetime.combine(date, time, zone).isoformat()
+
+
+def _time(walk: _Walk, value: Any, depth: int) -> Any:
+    zone = _known_zone(value.tzinfo)
+    return datetime.time.replace(value, tzinfo=zone).isoformat()
+
+
+def _known_zone(zone: Any) -> datetime.tzinfo | None:
+    known = type(zone) is datetime.timezone or type(zone) is ZoneInfo
+    return zone if known else None
 
 
 def _printed(method: Callable[[Any], str]) -> _Handler:
     def printed(walk: _Walk, value: Any, depth: int) -> Any:
-        return walk.text(method(value))
+        try:
+            return walk.text(method(value))
+        except Exception:  # noqa: BLE001 - made by __new__ alone, or taken apart
+            return _opaque(walk, value, depth)
 
     return printed
+
+
+def _pattern(walk: _Walk, value: Any, depth: int) -> Any:
+    return walk.encode(value.pattern, depth)
+
+
+def _module(walk: _Walk, value: Any, depth: int) -> Any:
+    name = (raw.instance_dict(value) or {}).get("__name__")
+    return walk.text(f"<module:{name}>") if type(name) is str else _opaque(walk, value, depth)
+
+
+def _nothing(walk: _Walk, value: Any, depth: int) -> Any:
+    return None
 
 
 def _range(walk: _Walk, value: Any, depth: int) -> Any:
@@ -406,7 +483,7 @@ def _range(walk: _Walk, value: Any, depth: int) -> Any:
 
 def _enum(walk: _Walk, value: Any, depth: int) -> Any:
     held = raw.attribute(value, "_value_")
-    return walk.encode(held if type(held) in _PLAIN else raw.attribute(value, "_name_"), depth)
+    return walk.encode(held if _is_plain(type(held)) else raw.attribute(value, "_name_"), depth)
 
 
 def _callable(walk: _Walk, value: Any, depth: int) -> Any:
@@ -443,17 +520,21 @@ def _array(walk: _Walk, value: Any, depth: int) -> Any:
     """Describe an array or a frame of a known library by its shape, never by its contents."""
     described: dict[str, Any] = {"$type": raw.type_name(type(value))}
     for name in ("shape", "dtype"):
+        # Asked of the class first: a frame has no dtype, but may have a column of that name.
+        if raw.class_attribute(type(value), name) is raw.MISSING:
+            continue
         try:
             found = getattr(value, name)
-        except Exception:  # noqa: BLE001, S112 - a frame has no dtype, a lazy frame no shape
+            described[name] = [int(n) for n in found] if name == "shape" else walk.text(str(found))
+        except Exception:  # noqa: BLE001, S112 - a lazy array may have no shape yet
             continue
-        described[name] = [int(n) for n in found] if name == "shape" else str(found)
     return described
 
 
 def _numpy_scalar(walk: _Walk, value: Any, depth: int) -> Any:
     item = value.item()
-    return walk.encode(item, depth) if type(item) in _HANDLERS else _opaque(walk, value, depth)
+    known = _is_plain(type(item)) or type(item) in _HANDLERS
+    return walk.encode(item, depth) if known else _opaque(walk, value, depth)
 
 
 def _opaque(walk: _Walk, value: Any, depth: int) -> Any:
@@ -463,12 +544,14 @@ def _opaque(walk: _Walk, value: Any, depth: int) -> Any:
         except Exception:  # noqa: BLE001 - the user's code; its type is named instead
             text = None
         if type(text) is str:
-            return walk.text(f"<repr:{text[:_LONGEST_REPR]}>")
+            # Masked before it is cut: half of a secret no longer looks like one.
+            text = walk.masker.text(text[: _LONGEST_REPR + _MARGIN])[:_LONGEST_REPR]
+            return walk.text(f"<repr:{text}>")
     return walk.text(f"<{raw.type_name(type(value))} object>")
 
 
 _Handler = Callable[[_Walk, Any, int], Any]
-_PLAIN = frozenset({str, int, float, bool, type(None)})
+_complex = _printed(complex.__repr__)
 _NESTING: frozenset[_Handler] = frozenset(
     {_list, _tuple, _deque, _set, _dict, _namespace, _record, _exception}
 )
@@ -488,16 +571,17 @@ _HANDLERS: dict[type, _Handler] = {
     Counter: _dict,
     bytes: _bytes,
     bytearray: _bytes,
-    memoryview: _bytes,
+    memoryview: _memoryview,
     range: _range,
-    complex: _printed(complex.__repr__),
+    complex: _complex,
     uuid.UUID: _printed(uuid.UUID.__str__),
     decimal.Decimal: _printed(decimal.Decimal.__str__),
     fractions.Fraction: _printed(fractions.Fraction.__str__),
     datetime.datetime: _datetime,
     datetime.date: _printed(datetime.date.isoformat),
     datetime.timedelta: _printed(datetime.timedelta.__str__),
-    re.Pattern: _printed(lambda pattern: str(pattern.pattern)),
+    datetime.time: _time,
+    re.Pattern: _pattern,
     type(pathlib.Path()): _printed(pathlib.PurePath.__str__),
     pathlib.PurePosixPath: _printed(pathlib.PurePath.__str__),
     pathlib.PureWindowsPath: _printed(pathlib.PurePath.__str__),
@@ -506,8 +590,9 @@ _HANDLERS: dict[type, _Handler] = {
     types.BuiltinFunctionType: _callable,
     types.MethodType: _callable,
     functools.partial: _callable,
-    types.ModuleType: _printed(lambda module: f"<module:{module.__name__}>"),
+    types.ModuleType: _module,
     type: _class,
+    Excerpt: _excerpt,
 }
 
 # Subclasses are read by the methods of the type that they extend.
@@ -523,6 +608,7 @@ _BASES: tuple[tuple[type, _Handler], ...] = (
     (deque, _deque),
     (bytes, _bytes),
     (bytearray, _bytes),
+    (complex, _complex),
     (datetime.datetime, _datetime),
     (BaseException, _exception),
     (type, _class),
@@ -565,6 +651,9 @@ _NUMPY_SCALARS = frozenset(
     ]
 )
 
+# A datetime by its class, whose parts mean nothing; it has moved between releases.
+_NOT_A_TIME = frozenset({"pandas._libs.tslibs.nattype.NaTType", "pandas.api.typing.NaTType"})
+
 _learned: weakref.WeakKeyDictionary[type, _Handler] = weakref.WeakKeyDictionary()
 
 
@@ -589,6 +678,8 @@ def _handler(kind: type) -> _Handler:
 def _choose(kind: type) -> _Handler:
     if raw.is_secret_type(kind):
         return _secret
+    if raw.type_name(kind) in _NOT_A_TIME:
+        return _nothing
     if raw.is_enum(kind):
         return _enum
     if raw.is_from(kind, _ARRAYS):

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as context_api
-from opentelemetry.context import Context
+from opentelemetry.context import _RUNTIME_CONTEXT, Context
 
 from spanwise import _guard, _state, semconv
 from spanwise._encoding import Encoder
@@ -45,26 +45,29 @@ class Scope:
     ) -> None:
         self._parent = parent
         self.own: dict[str, AttributeValue] = dict(own or {})
-        self.interaction = interaction or (parent.interaction if parent else None)
+        self.interaction: Observation | None = interaction
+        if interaction is None and parent is not None:
+            self.interaction = parent.interaction
 
     def attributes(self) -> dict[str, AttributeValue]:
         """Return the attributes that a span below this scope is stamped with."""
         if self._parent is None:
             return self.own
-        inherited = self._parent.attributes()
-        merged = {**inherited, **self.own}
-        above, here = (
-            inherited.get(semconv.OBSERVATION_TAGS),
-            self.own.get(semconv.OBSERVATION_TAGS),
-        )
-        if isinstance(above, tuple) and isinstance(here, tuple):
-            merged[semconv.OBSERVATION_TAGS] = tuple(dict.fromkeys(above + here))
-        return merged
+        return merge(self._parent.attributes(), self.own)
 
     def update(self, attributes: Mapping[str, AttributeValue]) -> None:
         """Set attributes for all that starts below from now on."""
         # A new dictionary: another thread may be reading the old one.
         self.own = {**self.own, **attributes}
+
+
+def merge(above: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return attributes over those of what is above: the own ones win, tags are added."""
+    merged = {**above, **own}
+    inherited, added = above.get(semconv.OBSERVATION_TAGS), own.get(semconv.OBSERVATION_TAGS)
+    if inherited and added:
+        merged[semconv.OBSERVATION_TAGS] = tuple(dict.fromkeys((*inherited, *added)))
+    return merged
 
 
 def current_scope(context: Context) -> Scope | None:
@@ -76,6 +79,27 @@ def current_scope(context: Context) -> Scope | None:
 def with_scope(scope: Scope, context: Context) -> Context:
     """Return the context with this scope as the innermost."""
     return context_api.set_value(_SCOPE, scope, context)
+
+
+def leave(token: Any, key: str, entered: object) -> None:
+    """Give back the context from before a block.
+
+    Args:
+        token: as `attach` returned it.
+        key: of the context, at which the block put what tells it from others.
+        entered: what it put there.
+    """
+    try:
+        # Not context.detach(): that logs an error before it could be caught.
+        _RUNTIME_CONTEXT.detach(token)
+    except Exception:  # noqa: BLE001 - the block was entered in another contextvars.Context
+        # As where every step of a generator is a task of its own. Its shell brought the block's
+        # context here, so the one from before the block is the right one here as well.
+        before = getattr(token, "old_value", None)
+        if isinstance(before, Context) and _RUNTIME_CONTEXT.get_current().get(key) is entered:
+            _RUNTIME_CONTEXT.attach(before)
+        else:
+            _state.count("contexts_not_detached")
 
 
 class identify:  # noqa: N801 - reads as `with spanwise.identify(user=...):`
@@ -90,7 +114,7 @@ class identify:  # noqa: N801 - reads as `with spanwise.identify(user=...):`
         metadata: facts, each an attribute `observation.metadata.<key>`.
     """
 
-    __slots__ = ("_attributes", "_tokens")
+    __slots__ = ("_attributes", "_entered")
 
     def __init__(
         self,
@@ -110,12 +134,13 @@ class identify:  # noqa: N801 - reads as `with spanwise.identify(user=...):`
             tags=tags,
             metadata=metadata,
         )
-        self._tokens: list[Any] = []
+        # By scope: tasks and threads may be inside the same block at once.
+        self._entered: dict[Scope | None, Any] = {}
 
     def __enter__(self) -> identify:
         context = context_api.get_current()
         scope = Scope(current_scope(context), self._attributes)
-        self._tokens.append(context_api.attach(with_scope(scope, context)))
+        self._entered[scope] = context_api.attach(with_scope(scope, context))
         return self
 
     def __exit__(
@@ -124,7 +149,11 @@ class identify:  # noqa: N801 - reads as `with spanwise.identify(user=...):`
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        context_api.detach(self._tokens.pop())
+        scope = current_scope(context_api.get_current())
+        token = self._entered.pop(scope, None)
+        if token is None:  # something inside was entered and never left
+            scope, token = self._entered.popitem()
+        leave(token, _SCOPE, scope)
 
 
 def identity_attributes(
@@ -138,22 +167,17 @@ def identity_attributes(
 ) -> dict[str, AttributeValue]:
     """Return identity as attributes, masked; what cannot be read is left out, logged and counted."""
     attributes: dict[str, AttributeValue] = {}
-    with _guard.guard("identify"):
-        attributes |= _party(semconv.USER, user)
-        attributes |= _party(semconv.ACCOUNT, account)
-        if session_id is not None:
-            session = str(attribute_value("session_id", session_id))
-            attributes[semconv.SESSION_ID] = session
-            attributes[semconv.GEN_AI_CONVERSATION_ID] = session
-        if message_id is not None:
-            attributes[semconv.MESSAGE_ID] = str(attribute_value("message_id", message_id))
-        if tags is not None:
-            names = (tags,) if isinstance(tags, str) else tags
-            attributes[semconv.OBSERVATION_TAGS] = tuple(
-                str(attribute_value("tag", name)) for name in names
-            )
-        if metadata is not None:
-            attributes |= metadata_attributes(metadata)
+    for read, value in (
+        (_user, user),
+        (_account, account),
+        (_session, session_id),
+        (_message, message_id),
+        (_tags, tags),
+        (metadata_attributes, metadata),
+    ):
+        if value is not None:
+            with _guard.guard("identify"):
+                attributes |= read(value)
     return attributes
 
 
@@ -181,9 +205,31 @@ def attribute_value(key: str, value: object) -> AttributeValue:
     return text[1:-1] if text.startswith('"') and "\\" not in text else text
 
 
-def _party(prefix: str, party: str | Mapping[str, Any] | None) -> dict[str, AttributeValue]:
-    if party is None:
-        return {}
+def _user(user: Any) -> dict[str, AttributeValue]:
+    return _party(semconv.USER, user)
+
+
+def _account(account: Any) -> dict[str, AttributeValue]:
+    return _party(semconv.ACCOUNT, account)
+
+
+def _session(session_id: Any) -> dict[str, AttributeValue]:
+    session = str(attribute_value("session_id", session_id))
+    return {semconv.SESSION_ID: session, semconv.GEN_AI_CONVERSATION_ID: session}
+
+
+def _message(message_id: Any) -> dict[str, AttributeValue]:
+    return {semconv.MESSAGE_ID: str(attribute_value("message_id", message_id))}
+
+
+def _tags(tags: Any) -> dict[str, AttributeValue]:
+    names = (tags,) if isinstance(tags, str) else tags
+    return {
+        semconv.OBSERVATION_TAGS: tuple(str(attribute_value("tag", name)) for name in names),
+    }
+
+
+def _party(prefix: str, party: str | Mapping[str, Any]) -> dict[str, AttributeValue]:
     if not isinstance(party, Mapping):
         return {f"{prefix}.id": str(attribute_value("id", party))}
     return {

@@ -17,8 +17,10 @@ URLs, PEM blocks, assignments to a secret name, JSON inside strings. Every scan 
 
 from __future__ import annotations
 
+import collections
 import enum
 import re
+import uuid
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -31,11 +33,21 @@ MASK: Final = "***"
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _PEM_BEGIN = "-----BEGIN "
 _PEM_END = "-----END "
-_PEM_LABEL = re.compile(r"[A-Z0-9 ]{0,40}PRIVATE KEY-----")
+_LABELS = frozenset({"name", "key", "header"})
+# What may be the name of a header or a setting, and is no sentence.
+_ONE_OR_TWO_WORDS = re.compile(r"[\w.:\-]{1,80}(?: [\w.\-]{1,40})?")
+_NUMBER = re.compile(r"[0-9][0-9.,_/%kKmMeE+\-]*")
 _HINTS = (*(hint for hint, _ in patterns.VALUE_SHAPES), "://", _PEM_BEGIN, _PEM_END)
-_NEVER_A_COUNT = (str, bytes, bytearray, list, tuple, set, frozenset)
+_NEVER_A_COUNT = (
+    *(str, bytes, bytearray, memoryview, uuid.UUID),
+    *(list, tuple, set, frozenset, collections.deque),
+)
+_NO_SECRETS = frozenset({"None", "null", "True", "False", "true", "false"})
 _CACHED_KEYS = 4096
-_SHORTEST_SECRET = 8
+_SHORTEST_SECRET = len("pwd=x")
+# Of a value without quotes, what is looked at to tell a credential from prose. Bounded: the
+# text behind a name that turned out to be harmless is looked at again.
+_LOOKED_AT = 64
 # A JSON text longer than this is scanned as text, not parsed.
 _LONGEST_JSON = 262_144
 
@@ -45,7 +57,7 @@ class Verdict(enum.Enum):
 
     SAFE = "safe"
     COUNTS = "counts"  # a number is kept, a mapping or record looked into, all else masked
-    SECRET = "secret"
+    SECRET = "secret"  # noqa: S105 - a verdict
     ALWAYS = "always"  # as SECRET, and the name leaves no doubt
 
 
@@ -113,8 +125,9 @@ class Masker:
             text = patterns.URL_USER.sub(f"://{MASK}@", text)
         if self._may_name_a_secret(text):
             text = patterns.BEARER.sub(_mask_bearer, text)
-            text = patterns.HEADER_LINE.sub(rf"\1\2{MASK}", text)
-            text = patterns.ASSIGNMENT.sub(self._mask_assignment, text)
+            for header in patterns.HEADER_LINES:
+                text = header.sub(rf"\1\2{MASK}", text)
+            text = self._without_assigned(text)
         return text
 
     def tree(self, value: Any) -> Any:
@@ -123,9 +136,16 @@ class Masker:
         if kind is str:
             return self.text(value)
         if kind is dict:
-            masked = {key: self._item(key, item) for key, item in value.items()}
-            if "value" in masked and self.names_a_secret(value):
-                masked["value"] = MASK
+            masked: dict[Any, Any] = {}
+            for key, item in value.items():
+                name = self.text(key) if type(key) is str else key
+                while name in masked:
+                    name = f"{name} #{len(masked)}"
+                is_hidden = type(key) is str and self.hides(key, item)
+                masked[name] = MASK if is_hidden else self.tree(item)
+            for name in ("value", "Value"):
+                if name in masked and self.names_a_secret(value.items()):
+                    masked[name] = MASK
             return masked
         if kind is list or kind is tuple:
             if self.is_secret_pair(value):
@@ -135,32 +155,28 @@ class Masker:
 
     def is_secret_pair(self, pair: Any) -> bool:
         """Return whether this is a (name, value) pair, as headers come, of a secret name."""
-        return (
-            len(pair) == 2
-            and type(pair[0]) is str
-            and isinstance(pair[1], (str, bytes))
-            and self.verdict(pair[0]) in (Verdict.ALWAYS, Verdict.SECRET)
+        return len(pair) == 2 and isinstance(pair[1], (str, bytes)) and self._is_secret(pair[0])
+
+    def names_a_secret(self, pairs: Iterable[tuple[Any, Any]]) -> bool:
+        """Return whether the items describe a secret, as `{"name": "Authorization", ...}` does."""
+        return any(
+            type(key) is str and key.lower() in _LABELS and self._is_secret(label)
+            for key, label in pairs
         )
 
-    def names_a_secret(self, mapping: dict[Any, Any]) -> bool:
-        """Return whether the mapping describes a secret, as `{"name": "Authorization", ...}`."""
-        for label in ("name", "key", "header"):
-            name = mapping.get(label)
-            if type(name) is str and self.verdict(name) in (Verdict.ALWAYS, Verdict.SECRET):
-                return True
-        return False
+    def _is_secret(self, name: Any) -> bool:
+        return (
+            type(name) is str
+            and _ONE_OR_TWO_WORDS.fullmatch(name) is not None
+            and self.verdict(name) in (Verdict.ALWAYS, Verdict.SECRET)
+        )
 
     def _may_name_a_secret(self, text: str) -> bool:
         lowered = text.lower()
-        for hint in self._name_hints:
+        for hint in self._name_hints:  # noqa: SIM110 - a plain loop is faster
             if hint in lowered:
                 return True
         return False
-
-    def _item(self, key: Any, value: Any) -> Any:
-        if type(key) is str and self.hides(key, value):
-            return MASK
-        return self.tree(value)
 
     def _judge(self, key: str) -> Verdict:
         name = key.lower()
@@ -191,28 +207,38 @@ class Masker:
             return None
         try:
             value = orjson.loads(text)
-        except ValueError:
+            if type(value) not in (dict, list, str):
+                return text
+            masked = self.tree(value)
+        except (ValueError, RecursionError):  # no JSON, or nested too deeply to be walked
             return None
-        if type(value) not in (dict, list, str):
-            return text
-        masked = self.tree(value)
         return text if masked == value else orjson.dumps(masked).decode()
 
-    def _mask_assignment(self, match: re.Match[str]) -> str:
-        name, separator, value = match.groups()
-        verdict = self.verdict(name)
-        if verdict is Verdict.SAFE or MASK in value:
-            return match.group()
-        quote = _opening_quote(value)
-        bare = value.strip("\\\"'")
-        if not bare or bare in ("None", "null", "True", "False", "true", "false"):
-            return match.group()
-        if verdict is Verdict.COUNTS and bare.replace(".", "", 1).isdigit():
-            return match.group()
-        if not quote and not _is_credential(name, separator, bare, verdict):
-            return match.group()
-        closing = quote if quote and value.endswith(quote[-1]) and len(value) > len(quote) else ""
-        return f"{name}{separator}{quote}{MASK}{closing}"
+    def _without_assigned(self, text: str) -> str:
+        """Mask the values that are assigned to secret names."""
+        parts: list[str] = []
+        done = position = 0
+        while (match := patterns.NAME.search(text, position)) is not None:
+            # Behind a harmless name, or in its value, there may be another.
+            position = start = match.end()
+            verdict = self.verdict(match[1])
+            if verdict is Verdict.SAFE:
+                continue
+            value = patterns.QUOTED.match(text, start)
+            if value is None and _is_credential(match, verdict):
+                value = patterns.UNQUOTED.match(text, start)
+            if value is None:
+                continue
+            quote = _opening_quote(value.group())
+            bare = value.group().strip("\\\"'")
+            if not bare or bare == MASK or bare in _NO_SECRETS:
+                continue
+            if verdict is Verdict.COUNTS and _NUMBER.fullmatch(bare):
+                continue
+            is_closed = len(value.group()) > len(quote) and value.group().endswith(quote)
+            parts += [text[done:start], quote, MASK, quote if is_closed else ""]
+            done = position = value.end()
+        return "".join([*parts, text[done:]]) if parts else text
 
 
 def _without_harmless(key: str, words: list[tuple[str, int, int]]) -> str:
@@ -238,12 +264,25 @@ def _opening_quote(value: str) -> str:
     return value[: len(value) - len(stripped) + 1] if stripped[:1] in ('"', "'") else ""
 
 
-def _is_credential(name: str, separator: str, value: str, verdict: Verdict) -> bool:
+def _is_credential(name: re.Match[str], verdict: Verdict) -> bool:
     """Tell `api_key=x` from the prose of `key: the main point` and from `key=len`."""
-    if ":" in separator or name.lower() in ("key", "token"):
-        has_digit = any(character.isdigit() for character in value)
-        return len(value) >= 6 and has_digit
-    return True
+    text, start = name.string, name.end()
+    found = patterns.UNQUOTED.match(text, start, start + _LOOKED_AT)
+    if found is None:
+        return False
+    value = found.group()
+    if text[max(0, name.start() - 1) : name.start()] in ("?", "&") and "=" in name[2]:
+        return True
+    if len(value) >= 6 and any(character.isdigit() for character in value):
+        return True
+    if verdict is Verdict.COUNTS or name[1].lower() in ("key", "token"):
+        return False
+    if ":" not in name[2]:
+        return True
+    # In prose more words follow.
+    rest = text[found.end() : found.end() + _LOOKED_AT].splitlines()
+    is_alone = not rest or not rest[0].strip() or not rest[0][0].isspace()
+    return is_alone and len(value) >= 4 and value.lower() not in patterns.NOT_A_VALUE
 
 
 def _mask_bearer(match: re.Match[str]) -> str:
@@ -253,6 +292,8 @@ def _mask_bearer(match: re.Match[str]) -> str:
         mixed = any(c.isdigit() for c in value) or value.endswith("=")
         if len(value) < 12 or not mixed:
             return match.group()
+    elif value.rstrip(".").lower() in patterns.NOT_A_BEARER_TOKEN:
+        return match.group()
     return f"{scheme}{space}{MASK}"
 
 
@@ -260,21 +301,15 @@ def _without_private_keys(text: str) -> str:
     """Cut out PEM private keys, those too of which only the head or the tail is there."""
     parts: list[str] = []
     position = 0
-    while (begin := text.find(_PEM_BEGIN, position)) >= 0:
-        label = _PEM_LABEL.match(text, begin + len(_PEM_BEGIN))
-        if label is None:
-            parts.append(text[position : begin + len(_PEM_BEGIN)])
-            position = begin + len(_PEM_BEGIN)
+    is_open = False
+    for line in patterns.PRIVATE_KEY_LINE.finditer(text):
+        if line[1] == "BEGIN":
+            if not is_open:
+                parts += [text[position : line.start()], MASK]
+            is_open = True
             continue
-        parts += [text[position:begin], MASK]
-        end = text.find(_PEM_END, label.end())
-        if end < 0:
-            return "".join(parts)
-        closing = _PEM_LABEL.match(text, end + len(_PEM_END))
-        position = closing.end() if closing else end
-    rest = text[position:]
-    end = rest.find(_PEM_END)
-    closing = _PEM_LABEL.match(rest, end + len(_PEM_END)) if end >= 0 else None
-    if closing is not None and not parts:
-        return MASK + rest[closing.end() :]
-    return "".join(parts) + rest
+        if not is_open:  # its head was cut away: all that is before it may be the key
+            parts.append(MASK)
+        is_open = False
+        position = line.end()
+    return "".join(parts if is_open else [*parts, text[position:]])

@@ -37,7 +37,20 @@ _DESCRIPTIONS: Final[Mapping[str, str]] = {
     "tool": semconv.GEN_AI_TOOL_DESCRIPTION,
 }
 _MODEL_TYPES: Final = frozenset({"generation", "embedding", "reranker"})
-
+_OPTIONS: Final = frozenset(
+    {
+        "capture_input",
+        "capture_output",
+        "capture_usage",
+        "description",
+        "metadata",
+        "model",
+        "name",
+        "provider",
+        "tags",
+        "version",
+    }
+)
 
 _NOTHING: Any = object()
 
@@ -95,6 +108,8 @@ def make_plan(
     if type == "tool":
         attributes[semconv.GEN_AI_TOOL_TYPE] = "function"
     if metadata is not None:
+        if not isinstance(metadata, Mapping):
+            raise DecorationError(f"metadata must be a mapping, not {metadata!r}")
         attributes |= _identity.metadata_attributes(metadata)
     if tags is not None:
         attributes |= _identity.identity_attributes(tags=tags)
@@ -160,6 +175,7 @@ class Block:
         self._name = name
         self._options = options
         self._input = input
+        # Tasks and threads may be inside the same block at once.
         self._entered: list[Observation | None] = []
         # For a block. For a function it is made anew, but a wrong option is told here already.
         self._plan = make_plan(type, name or type, **options)
@@ -189,9 +205,10 @@ class Block:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        observation = self._entered.pop()
+        observation = self._leaving()
         if observation is not None:
-            if error is None:
+            # GeneratorExit: the generator around the block was closed, which is no error.
+            if error is None or isinstance(error, GeneratorExit):
                 _operation.finish(observation, keep_output=False)
             else:
                 _operation.fail(observation, error)
@@ -206,6 +223,21 @@ class Block:
         traceback: TracebackType | None,
     ) -> None:
         self.__exit__(kind, error, traceback)
+
+    def _leaving(self) -> Observation | None:
+        """Return what is left now: the current observation, else one that is not recorded."""
+        for observation in (_operation.current(), None):
+            if observation in self._entered:
+                self._entered.remove(observation)
+                return observation
+        return self._entered.pop()  # something inside was entered and never left
+
+
+def _check(options: Mapping[str, Any], further: Iterable[str] = ()) -> None:
+    known = _OPTIONS.union(further)
+    for name in options:
+        if name not in known:
+            raise DecorationError(f"unknown option {name!r}{nearest(name, known)}")
 
 
 class ObservationDecorator:
@@ -260,6 +292,7 @@ class ObservationDecorator:
     ) -> Block: ...
 
     def __call__(self, function: Any = None, /, *, name: str | None = None, **options: Any) -> Any:
+        _check(options)
         if function is None or isinstance(function, str):
             return Block(self._type, name or function, options)
         return Block(self._type, name, options)(function)
@@ -298,23 +331,26 @@ def observe(
     input: Any = _NOTHING,
     **options: Any,
 ) -> Any:
-    """Observe a block (`with observe("rerank", type="chain")`) or a function (`@observe`).
+    """Observe a function, as a decorator, or a block, as a context manager.
 
     Args:
+        function: what is decorated, or the name of the span.
         type: the observation type.
+        name: of the span; a decorated function's own name by default.
         input: what goes into a block.
-        name: of the span, and the further options, as in `ObservationDecorator`.
+        **options: as in `ObservationDecorator`.
 
     Raises:
         DecorationError: an unknown type, or an option that does not fit what is observed.
     """
+    _check(options, ("input", "type"))
     if function is None or isinstance(function, str):
         return Block(type, name or function, options, input)
     return Block(type, name, options, input)(function)
 
 
 def event(name: str, /, **metadata: Any) -> None:
-    """Note that something happened, now, as an observation of type `event` with this metadata."""
+    """Record what happens now as an observation of type `event`, with this metadata."""
     with _guard.guard("event"):
         observation = _operation.start(make_plan("event", name, metadata=metadata))
         if observation is not None:
@@ -343,7 +379,13 @@ def _inner(function: Any) -> Any:
 
 def _name(function: Any) -> str:
     inner = _inner(function)
-    return str(getattr(inner, "__name__", None) or type(inner).__name__)
+    name = str(getattr(inner, "__name__", None) or type(inner).__name__)
+    if name != "__call__":
+        return name
+    # Of a callable object, or of a decorated class: the class says what is called.
+    if inspect.ismethod(function):
+        return type(function.__self__).__name__
+    return str(inner.__qualname__).rpartition(".")[0].rpartition(".")[2] or name
 
 
 def _target(function: Any) -> str:

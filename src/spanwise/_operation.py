@@ -44,6 +44,7 @@ class Plan:
         call_binder: names all arguments, for recordings; None where calls are not recorded.
         target: `module:qualified.name` of the function.
         opens_scope: has an identity of its own that can be added to while it runs.
+        suspends: runs in steps, each of which may be taken from another context.
         first_use: configures Spanwise where nothing did; returns None where it may not.
         enter: may add to the context in which the body runs.
         on_end: called with the observation before its span ends.
@@ -58,6 +59,7 @@ class Plan:
     call_binder: Binder | None = None
     target: str = ""
     opens_scope: bool = False
+    suspends: bool = False
     first_use: Callable[[], _state.Runtime | None] | None = None
     enter: Callable[[Observation, Context], Context] | None = None
     on_end: Callable[[Observation], None] | None = None
@@ -127,7 +129,7 @@ class Observation:
         return self._span.is_recording()
 
     def was_given(self, name: str) -> bool:
-        """Return whether `update()` was given this part, as `input` or `output`."""
+        """Return whether `update()` was given this part, as `input`, `output` or `level`."""
         return name in self._given
 
     def update(
@@ -187,20 +189,22 @@ class Observation:
                 (semconv.GEN_AI_RESPONSE_MODEL, response_model),
                 (semconv.GEN_AI_RESPONSE_ID, response_id),
                 (semconv.GEN_AI_TOOL_CALL_ID, tool_call_id),
-                (semconv.OBSERVATION_LEVEL, level.lower() if level is not None else None),
+                (semconv.OBSERVATION_LEVEL, str(level).lower() if level is not None else None),
             ):
                 if text is not None:
                     attributes[key] = _identity.attribute_value("", text)
             if score is not None:
                 attributes[semconv.OBSERVATION_SCORE] = float(score)
-            if usage is not None:
-                attributes |= usage_attributes(usage)
+            counts = usage_attributes(usage) if usage is not None else {}
+            attributes |= counts
             if finish_reasons is not None:
                 attributes[semconv.GEN_AI_RESPONSE_FINISH_REASONS] = tuple(map(str, finish_reasons))
             if metadata is not None:
                 attributes |= _identity.metadata_attributes(metadata)
             if tags is not None:
-                attributes |= _identity.identity_attributes(tags=tags)
+                own = _identity.identity_attributes(tags=tags)
+                above = self.identity().get(semconv.OBSERVATION_TAGS, ())
+                attributes |= _identity.merge({semconv.OBSERVATION_TAGS: above}, own)
             if self._runtime.settings.capture_content:
                 for key, value in (
                     (semconv.OBSERVATION_INPUT, input),
@@ -211,10 +215,14 @@ class Observation:
                 ):
                     if value is not _UNSET:
                         attributes[key] = self._runtime.encoder.dumps(value)
-            self._given |= {
+            self._given |= counts.keys() | {
                 name
-                for name, value in (("input", input), ("output", output), ("level", level))
-                if value is not _UNSET and value is not None
+                for name, is_given in (
+                    ("input", input is not _UNSET),
+                    ("output", output is not _UNSET),
+                    ("level", level is not None),
+                )
+                if is_given
             }
             self._span.set_attributes(attributes)
 
@@ -259,15 +267,11 @@ class Observation:
     def detach(self, *, keep: bool = False) -> None:
         """Give the caller's context back; `keep` what is current for the next `attach`."""
         token, self._token = self._token, None
-        if token is None:
-            return
-        if keep:
-            self._context = _RUNTIME_CONTEXT.get_current()
-        try:
-            # Not context.detach(): that logs an error before it could be caught.
-            _RUNTIME_CONTEXT.detach(token)
-        except Exception:  # noqa: BLE001 - made in another Context: there is nothing to give back
-            _state.count("contexts_not_detached")
+        # Without `keep` this is the end: the context refers to the observation, and the circle
+        # would leave both to the garbage collector.
+        self._context = _RUNTIME_CONTEXT.get_current() if keep else None
+        if token is not None:
+            _identity.leave(token, _OBSERVATION, self)
 
 
 _NO_PLAN = Plan("", "span", {})
@@ -345,8 +349,8 @@ def finish(
     end_time_ns: int | None = None,
 ) -> None:
     """End an operation with its result, and give the caller's context back."""
+    attributes: dict[str, Any] = {}
     try:
-        attributes: dict[str, Any] = {}
         plan, runtime = observation._plan, observation._runtime
         if runtime is not None and observation._span.is_recording():
             keeps = keep_output and plan.capture_output and runtime.settings.capture_content
@@ -357,7 +361,9 @@ def finish(
             elif keeps and not observation.was_given("output"):
                 attributes[semconv.OBSERVATION_OUTPUT] = runtime.encoder.dumps(result)
             if plan.capture_usage:
-                attributes |= stream.usage if stream is not None else usage_of(result)
+                found = stream.usage if stream is not None else usage_of(result)
+                given = observation._given  # what the program counted itself stands
+                attributes |= {name: found[name] for name in found if name not in given}
     except BaseException as error:  # noqa: BLE001 - the span must end whatever happens
         _note("operation.finish", error)
     _end(observation, attributes, end_time_ns)
@@ -372,7 +378,8 @@ def fail(observation: Observation, error: BaseException, *, stream: Stream | Non
             attributes |= _describe_error(observation, error)
             if stream is not None:
                 attributes |= stream.attributes(observation._started_ns)
-                if observation._plan.capture_output and runtime.settings.capture_content:
+                keeps = observation._plan.capture_output and runtime.settings.capture_content
+                if keeps and not observation.was_given("output"):
                     attributes[semconv.OBSERVATION_OUTPUT] = stream.text(runtime.encoder)
     except BaseException as fault:  # noqa: BLE001 - the span must end whatever happens
         _note("operation.fail", fault)
@@ -416,7 +423,7 @@ def _start(
     scope = _identity.current_scope(context)
     if parent.is_valid:
         if runtime.owns_provider and not parent.trace_flags.sampled:
-            return None  # the whole trace is left out
+            return _step_holder(parent, context) if plan.suspends else None  # all is left out
     elif runtime.owns_provider and not (trace_id is None and runtime.sampling.keeps_all(context)):
         root_id = random_trace_id() if trace_id is None else trace_id
         if not runtime.sampling.keeps(root_id, context):
@@ -425,9 +432,10 @@ def _start(
     elif trace_id is not None:
         context = _synthetic_parent(trace_id, context)
 
-    attributes: dict[str, Any] = dict(plan.attributes)
-    if scope is not None:
-        attributes |= scope.attributes()
+    if scope is None:
+        attributes = dict(plan.attributes)
+    else:
+        attributes = _identity.merge(scope.attributes(), plan.attributes)
     if plan.binder is not None and runtime.settings.capture_content:
         attributes[semconv.OBSERVATION_INPUT] = runtime.encoder.dumps(
             plan.binder.bind(args, kwargs)
@@ -467,7 +475,8 @@ def _end(
         span.end(end_time_ns)
     except BaseException as error:  # noqa: BLE001 - the caller's context must come back
         _note("operation.end", error)
-    observation.detach()
+    finally:
+        observation.detach()
 
 
 def _note(place: str, error: BaseException) -> None:
@@ -483,6 +492,16 @@ def _left_out(plan: Plan, trace_id: int, context: Context) -> Observation:
         SpanContext(trace_id, random_span_id(), is_remote=False, trace_flags=TraceFlags(0))
     )
     return _in_context(Observation(plan, None, span, _identity.current_scope(context)), context)
+
+
+def _step_holder(parent: SpanContext, context: Context) -> Observation:
+    """Return what keeps later steps of a generator in the trace that is left out.
+
+    They may be taken outside of it, where their children would begin traces of their own.
+    """
+    holder = Observation(_NO_PLAN, None, NonRecordingSpan(parent), None)
+    holder._context = context
+    return holder
 
 
 def _in_context(observation: Observation, context: Context) -> Observation:

@@ -7,19 +7,23 @@ order, the instance dictionary, and member descriptors.
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
+from itertools import islice
 from types import BuiltinFunctionType, FunctionType, GetSetDescriptorType, MemberDescriptorType
 from typing import Any, Final
 
 _namespace_of = type.__dict__["__dict__"].__get__
 _mro_of = type.__dict__["__mro__"].__get__
-_name_of = type.__dict__["__name__"].__get__
+_stored_name_of = type.__dict__["__name__"].__get__
 _c_module_of = type.__dict__["__module__"].__get__
 _qualname_of = type.__dict__["__qualname__"].__get__
 
 MISSING: Final = object()
+_TRIES = 3
+_PLAIN = (str, int, float, bool, type(None))
 _SECRET_TYPES = frozenset({"SecretStr", "SecretBytes", "Secret", "_SecretBase", "_SecretField"})
 
 
@@ -37,9 +41,13 @@ def instance_dict(value: object) -> dict[str, Any] | None:
     for cls in _mro_of(type(value)):
         descriptor = _namespace_of(cls).get("__dict__", MISSING)
         if descriptor is not MISSING:
-            if type(descriptor) is not GetSetDescriptorType:
+            kind = type(descriptor)
+            if kind is not GetSetDescriptorType and kind is not MemberDescriptorType:
                 return None
-            found = descriptor.__get__(value)
+            try:
+                found = descriptor.__get__(value)
+            except (AttributeError, TypeError):  # it was taken from another class
+                return None
             return found if type(found) is dict else None
     return None
 
@@ -53,7 +61,7 @@ def attribute(value: object, name: str) -> Any:
     if type(found) is MemberDescriptorType:
         try:
             return found.__get__(value)
-        except AttributeError:  # a slot that was never filled
+        except (AttributeError, TypeError):  # never filled, or another class's slot
             return MISSING
     return MISSING
 
@@ -69,7 +77,7 @@ def has_attribute(value: object, name: str) -> bool:
 def type_name(kind: type) -> str:
     """Return `module.QualifiedName`, or the bare name of a builtin."""
     module = _module_of(kind)
-    qualname: str = _qualname_of(kind)
+    qualname = str.__str__(_qualname_of(kind))
     return f"{module}.{qualname}" if module != "builtins" else qualname
 
 
@@ -89,7 +97,8 @@ def is_from(kind: type, known: frozenset[tuple[str, str]]) -> bool:
 
 def is_enum(kind: type) -> bool:
     """Return whether the class is an enumeration."""
-    return enum.EnumMeta in _mro_of(type(kind))
+    # Not `in`: that compares, and a metaclass may define __eq__.
+    return any(cls is enum.EnumMeta for cls in _mro_of(type(kind)))
 
 
 def is_callable(kind: type) -> bool:
@@ -101,11 +110,16 @@ def field_names(kind: type) -> tuple[str, ...] | None:
     """Return the fields that the class declares, or None where it is not of a known record kind.
 
     Known are dataclasses, attrs classes, pydantic models (1 and 2), msgspec structs and named
-    tuples. An empty tuple means: a record whose fields are those of its instance dictionary.
+    tuples.
     """
     declared = class_attribute(kind, "__dataclass_fields__")
     if type(declared) is dict:
-        return tuple(declared)
+        # What is left out are the pseudo-fields: ClassVar and InitVar.
+        return tuple(
+            name
+            for name, field in declared.items()
+            if attribute(field, "_field_type") is dataclasses._FIELD  # type: ignore[attr-defined]
+        )
     declared = class_attribute(kind, "__attrs_attrs__")
     if declared is not MISSING and issubclass(type(declared), tuple):
         names = (attribute(item, "name") for item in tuple.__iter__(declared))
@@ -124,31 +138,55 @@ def field_names(kind: type) -> tuple[str, ...] | None:
     return None
 
 
-def fields(value: object, names: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-    """Yield the named fields that the object holds, and what a pydantic model took as extra."""
+def fields(value: object, names: tuple[str, ...], width: int) -> tuple[list[tuple[str, Any]], int]:
+    """Return the first of the named fields that the object holds, and how many it holds in all.
+
+    What a pydantic model took as extra counts as a field.
+    """
     if issubclass(type(value), tuple):
-        yield from zip(names, tuple.__iter__(value))  # type: ignore[arg-type]  # noqa: B905
-        return
+        pairs = list(zip(names, tuple.__iter__(value)))  # type: ignore[arg-type]  # noqa: B905
+        return pairs[:width], len(pairs)
+    held: list[tuple[str, Any]] = []
     for name in names:
         found = attribute(value, name)
-        if found is not MISSING:
-            yield name, found
+        if found is MISSING:
+            # A default that __init__ does not store is only on the class.
+            found = class_attribute(type(value), name)
+            if not any(type(found) is kind for kind in _PLAIN):
+                continue
+        held.append((name, found))
     extra = attribute(value, "__pydantic_extra__")
-    if type(extra) is dict:
-        yield from tuple(extra.items())
+    if type(extra) is not dict:
+        return held[:width], len(held)
+    more = first(dict.items, extra, max(0, width - len(held)))
+    return held[:width] + more, len(held) + len(extra)
+
+
+def first(iterate: Callable[[Any], Iterable[Any]], container: object, width: int) -> list[Any]:
+    """Return the first items of a container that another thread may be changing meanwhile."""
+    for _ in range(_TRIES):
+        try:
+            return list(islice(iterate(container), width))
+        except RuntimeError:  # it changed its size; most often it is done with that next time
+            continue
+    return []
 
 
 def function_name(value: object) -> str:
     """Return the name of a function, method or other callable."""
     if type(value) is FunctionType or type(value) is BuiltinFunctionType:
-        return value.__name__
+        return str.__str__(value.__name__)
     for name in ("__name__", "__func__", "func"):
         found = attribute(value, name)
         if type(found) is str:
             return found
         if type(found) is FunctionType:
-            return found.__name__
-    return str(_name_of(type(value)))
+            return str.__str__(found.__name__)
+    return _name_of(type(value))
+
+
+def _name_of(kind: type) -> str:
+    return str.__str__(_stored_name_of(kind))  # it may be a subclass with methods of its own
 
 
 def _is_pydantic(kind: type) -> bool:

@@ -7,12 +7,15 @@ services that share a trace and a rate agree. A caller can force one trace in or
 from __future__ import annotations
 
 from types import TracebackType
+from typing import Any
 
 from opentelemetry import context as context_api
 from opentelemetry.context import Context
 
+from spanwise._identity import leave
+
 _FORCED = context_api.create_key("spanwise-sampled")
-_RATIO_BITS = 56  # the bits of a trace id that W3C asks to be random
+_RATIO_BITS = 64  # the bits of a trace id that OpenTelemetry's TraceIdRatioBased looks at
 _RATIO_MASK = (1 << _RATIO_BITS) - 1
 
 
@@ -23,22 +26,31 @@ class Sampling:
         rate: share from 0 to 1.
     """
 
-    __slots__ = ("rate", "threshold")
+    __slots__ = ("bound", "rate")
 
     def __init__(self, rate: float) -> None:
         self.rate = rate
-        self.threshold = round((1 - rate) * (1 << _RATIO_BITS))
+        self.bound = round(rate * (1 << _RATIO_BITS))
 
     def keeps(self, trace_id: int, context: Context) -> bool:
         """Return whether a trace that starts in this context with this id is kept."""
         forced = context.get(_FORCED)
-        if forced is not None:
-            return bool(forced)
-        return (trace_id & _RATIO_MASK) >= self.threshold
+        if isinstance(forced, _Entered):
+            return forced.keep
+        return (trace_id & _RATIO_MASK) < self.bound
 
     def keeps_all(self, context: Context) -> bool:
         """Return whether the trace is kept whatever its id; the common case."""
-        return self.threshold == 0 and context.get(_FORCED) is None
+        return self.bound > _RATIO_MASK and context.get(_FORCED) is None
+
+
+class _Entered:
+    """One time that a block was entered; tells it from every other."""
+
+    __slots__ = ("keep",)
+
+    def __init__(self, keep: bool) -> None:
+        self.keep = keep
 
 
 class sampled:  # noqa: N801 - reads as `with spanwise.sampled(True):`
@@ -47,14 +59,16 @@ class sampled:  # noqa: N801 - reads as `with spanwise.sampled(True):`
     Inside a trace that is already open it changes nothing: a trace is kept whole or not at all.
     """
 
-    __slots__ = ("_keep", "_tokens")
+    __slots__ = ("_entered", "_keep")
 
     def __init__(self, keep: bool) -> None:
         self._keep = bool(keep)
-        self._tokens: list[object] = []
+        # Tasks and threads may be inside the same block at once.
+        self._entered: dict[object, Any] = {}
 
     def __enter__(self) -> sampled:
-        self._tokens.append(context_api.attach(context_api.set_value(_FORCED, self._keep)))
+        entered = _Entered(self._keep)
+        self._entered[entered] = context_api.attach(context_api.set_value(_FORCED, entered))
         return self
 
     def __exit__(
@@ -63,4 +77,8 @@ class sampled:  # noqa: N801 - reads as `with spanwise.sampled(True):`
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        context_api.detach(self._tokens.pop())  # type: ignore[arg-type]
+        entered = context_api.get_current().get(_FORCED)
+        token = self._entered.pop(entered, None)
+        if token is None:  # something inside was entered and never left
+            entered, token = self._entered.popitem()
+        leave(token, _FORCED, entered)

@@ -77,7 +77,8 @@ HARMLESS_WORDS: Final = frozenset(
     ]
 )
 
-# Runs of words of which the last or first is `key` or `token`, and that name plain data.
+# Runs of words of which the last or first is `key` or `token`, and that name plain data. A
+# number is a word of its own.
 HARMLESS_PHRASES: Final = tuple(
     tuple(phrase.split())
     for phrase in """
@@ -89,7 +90,7 @@ HARMLESS_PHRASES: Final = tuple(
     cache key|candidate key|composite key|config key|dedup key|dedupe key|dict key|foreign key
     grouping key|group key|hash key|idempotency key|index key|join key|lookup key|message key
     metric key|natural key|object key|parent key|partition key|primary key|range key|row key
-    routing key|s3 key|shard key|sort key|sorting key|surrogate key|translation key|unique key
+    routing key|s 3 key|shard key|sort key|sorting key|surrogate key|translation key|unique key
     key aspect|key aspects|key concept|key concepts|key contact|key contacts|key dates
     key decision|key decisions|key detail|key details|key error|key event|key events|key fact
     key facts|key feature|key features|key finding|key findings|key idea|key ideas|key insight
@@ -196,7 +197,7 @@ VALUE_SHAPES: Final = tuple(
         ("SG.", r"(?<![A-Za-z0-9])SG\.[A-Za-z0-9_\-]{16,}\.[A-Za-z0-9_\-]{16,}"),
         ("SK", r"(?<![A-Za-z0-9])SK[0-9a-f]{32}(?![A-Za-z0-9])"),
         ("npm_", r"npm_[A-Za-z0-9]{30,}"),
-        ("pypi-", r"pypi-[A-Za-z0-9_\-]{16,}"),
+        ("pypi-AgE", r"pypi-AgE[A-Za-z0-9_\-]{16,}"),
         ("_v1_", r"do[opr]_v1_[0-9a-f]{40,}"),
         ("dapi", r"(?<![A-Za-z0-9])dapi[0-9a-f]{32}"),
         ("whsec_", r"whsec_[A-Za-z0-9+/=]{16,}"),
@@ -217,15 +218,60 @@ VALUE_SHAPES: Final = tuple(
     )
 )
 
+# What is said of a name in prose, schemas and source code, and is no secret: in "password: str".
+NOT_A_VALUE: Final = frozenset(
+    """
+    any array bool boolean bytes callable char dict disabled enabled false float int
+    integer list literal mapping missing never none null number object off optional
+    required secretbytes secretstr string str text true type undefined union unknown unset
+    valid varchar void invalid incorrect wrong yes
+    """.split()
+)
+# What follows "bearer" in English.
+NOT_A_BEARER_TOKEN: Final = frozenset(
+    """
+    authentication authorization authorisation certificate certificates challenge
+    credential credentials instrument instruments security token-based
+    """.split()
+)
+
 BEARER: Final = re.compile(r"(?i)\b(bearer|basic)(\s{1,4})([A-Za-z0-9._~+/=\-]{8,})")
+PRIVATE_KEY_LINE: Final = re.compile(r"-----(BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 URL_PASSWORD: Final = re.compile(r"://([^\s/:@?#\"']{0,256}):([^\s/\"']{1,512})@")
 URL_USER: Final = re.compile(r"://([A-Za-z0-9_\-.~%]{20,256})@")
-HEADER_LINE: Final = re.compile(
-    r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie)(\\?[\"']?\s{0,4}:\s{0,4}\\?[\"']?)([^\r\n\"'\\]+)"
+
+# A header takes the rest of its line, unless it stands in quotes. One whose value is quoted is
+# an assignment. The start of a line may be written as an escape.
+HEADER_LINES: Final = tuple(
+    re.compile(
+        rf"(?i)(?:(?<![\w\-])|(?<=\\[nrt])){before}"
+        r"((?:proxy-)?authorization|(?:set-)?cookie)"
+        r"(\\{0,3}[\"']?\s{0,4}:(?!\s{0,4}\\{0,3}[\"'])\s{0,4})"
+        rf"([^\r\n\\{until}]+)"
+    )
+    for before, until in ((r"(?<=\")", r"\""), (r"(?<=')", "'"), (r"(?<![\"'])", ""))
 )
-# name = value, "name": "value", name: value: the value's verdict depends on the name's.
-ASSIGNMENT: Final = re.compile(
-    r"(?<![\w.\-])([A-Za-z_][\w.\-]{0,80})"
-    r"(\\{0,3}[\"']?\s{0,4}[:=]\s{0,4})"
-    r"(\\{0,3}\"[^\"\\\n]*(?:\\{0,3}\")?|'[^'\\\n]*'?|[^\s,;&\"'(){}\[\]<>\\]+)"
+
+# `name = `, `"name": `, `--name=`, `name: Type = `: the value's verdict depends on the name's.
+NAME: Final = re.compile(
+    r"(?<![\w.\-])([A-Za-z_\-][\w.\-]{0,80})"
+    r"(\\{0,3}[\"']?\]?\s{0,4}"
+    r"(?::\s{0,4}[A-Za-z_][\w.]{0,40}(?:\[[\w.,| ]{0,40}\])?(?: \| \w{1,40}){0,4}\s{1,2}=(?!=)"
+    r"|!?[:=]{1,2}>?)"
+    r"\s{0,4}(?:[bBfFrRuU]{1,2}(?=[\"']))?)"
+)
+# A string in quotes, within JSON once or twice escaped too: the closing quote has as many
+# backslashes as the opening one. It may be cut short. No two alternatives can begin alike.
+QUOTED: Final = re.compile(
+    r"\"\"\"(?:[^\"]|\"(?!\"\"))*(?:\"\"\")?"
+    r"|'''(?:[^']|'(?!''))*(?:''')?"
+    r"|\"(?:[^\"\\\n]|\\.)*\"?"
+    r"|'(?:[^'\\\n]|\\.)*'?"
+    r"|\\\"(?:[^\"\\\n]|\\[^\"\\\n]|\\\\(?:\\\"|\\\\|[^\"\\\n]))*(?:\\\")?"
+    r"|\\'(?:[^'\\\n]|\\[^'\\\n]|\\\\(?:\\'|\\\\|[^'\\\n]))*(?:\\')?"
+    r"|\\{3}\"(?:[^\"\\\n]|\\{1,3}[^\"\\\n]|\\{4}(?:\\{3}\"|\\{4}|[^\"\\\n]))*(?:\\{3}\")?"
+)
+# What stands without quotes, and the string that a call such as `SecretStr("x")` is given.
+UNQUOTED: Final = re.compile(
+    r"[^\s,;&\"'(){}\[\]<>\\]+(?:\(\s{0,4}[bBfFrRuU]{0,2}(?:\"[^\"\n]*\"?|'[^'\n]*'?))?"
 )

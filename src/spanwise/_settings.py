@@ -33,7 +33,7 @@ _CONTENT_MODES = {
 }
 
 
-class Fault(ValueError):
+class Fault(ValueError):  # noqa: N818 - it becomes part of an error, and is none by itself
     """What is wrong with a value; the caller adds the setting's name and where it came from."""
 
 
@@ -286,7 +286,7 @@ class SettingsKeywords(TypedDict, total=False):
     spool_max_bytes: int
     destinations: Iterable[Any]
     dialects: Iterable[str]
-    record: str | os.PathLike[str] | None
+    record: str | os.PathLike[str] | bool | None
     capture_content: bool
     mask: Iterable[str]
     unmask: Iterable[str]

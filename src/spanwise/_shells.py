@@ -6,13 +6,18 @@ its kind, so `inspect.isgeneratorfunction` and its relatives stay true.
 A generator's operation starts at its first step. Before each step the generator's own context
 is made current, after it the then current context is kept as the generator's own and the
 caller's comes back: a `with` held across a `yield` works, and the caller never sees it.
+
+While it is suspended a shell holds no more than the undecorated generator would: what goes in
+and what comes out pass through a list that is empty then.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import sys
+import types
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any
 
@@ -23,13 +28,23 @@ from spanwise._stream import Stream
 
 def wrap(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
     """Return the callable in the shell of its kind."""
-    if inspect.isasyncgenfunction(function):
-        return _async_generator(function, plan)
-    if inspect.isgeneratorfunction(function):
-        return _generator(function, plan)
-    if inspect.iscoroutinefunction(function):
+    called = _called(function)
+    if inspect.isasyncgenfunction(called):
+        return _async_generator(function, dataclasses.replace(plan, suspends=True))
+    if inspect.isgeneratorfunction(called):
+        shell = _generator(function, dataclasses.replace(plan, suspends=True))
+        is_awaitable = called.__code__.co_flags & inspect.CO_ITERABLE_COROUTINE
+        return types.coroutine(shell) if is_awaitable else shell
+    if inspect.iscoroutinefunction(called):
         return _coroutine(function, plan)
     return _function(function, plan)
+
+
+def _called(function: Any) -> Any:
+    """Return what a call of a partial or a callable object runs: inspect tells its kind."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function if inspect.isroutine(function) else type(function).__call__
 
 
 def _function(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
@@ -53,14 +68,16 @@ def _coroutine(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
     @functools.wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:
         observation = _operation.start(plan, args, kwargs)
-        if observation is None:
-            return await function(*args, **kwargs)
         try:
-            result = await function(*args, **kwargs)
+            body = function(*args, **kwargs)
+            del args, kwargs  # the inner coroutine holds them, as an undecorated one would
+            result = await body
         except BaseException as error:
-            _operation.fail(observation, error)
+            if observation is not None:
+                _operation.fail(observation, error)
             raise
-        _operation.finish(observation, result)
+        if observation is not None:
+            _operation.finish(observation, result)
         return result
 
     return call
@@ -71,7 +88,7 @@ def _generator(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         observation = _operation.start(plan, args, kwargs)
         stream = _stream(observation, plan)
-        sent: Any = None
+        passing: list[Any] = [None]
         thrown: BaseException | None = None
         try:
             steps: Generator[Any, Any, Any] = function(*args, **kwargs)
@@ -84,11 +101,11 @@ def _generator(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
                 # Thrown in here, not in the except clause below: there the exception would
                 # become the __context__ of whatever the body raises later.
                 if thrown is None:
-                    item = steps.send(sent)
+                    passing.append(steps.send(passing.pop()))
                 else:
                     error_in, thrown = thrown, None
                     try:
-                        item = steps.throw(error_in)
+                        passing.append(steps.throw(error_in))
                     finally:
                         del error_in
             except StopIteration as stop:
@@ -100,13 +117,14 @@ def _generator(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
             except BaseException as error:
                 _fail(observation, error, stream)
                 raise
-            if observation is not None and stream is not None:
+            if observation is not None:
                 observation.detach(keep=True)
-                stream.add(item)
+            if stream is not None:
+                stream.add(passing[0])
             try:
-                sent = yield item
+                passing.append((yield passing.pop()))
             except BaseException as error:  # noqa: BLE001 - the body decides what becomes of it
-                thrown = error
+                thrown = _as_it_came(error)
             if observation is not None:
                 observation.attach()
 
@@ -118,7 +136,7 @@ def _async_generator(function: Callable[..., Any], plan: Plan) -> Callable[..., 
     async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         observation = _operation.start(plan, args, kwargs)
         stream = _stream(observation, plan)
-        sent: Any = None
+        passing: list[Any] = [None]
         thrown: BaseException | None = None
         try:
             steps: AsyncGenerator[Any, Any] = function(*args, **kwargs)
@@ -129,12 +147,14 @@ def _async_generator(function: Callable[..., Any], plan: Plan) -> Callable[..., 
         step = _first_step(steps)
         while True:
             try:
-                if thrown is None:
-                    item = await (step or steps.asend(sent))
+                if step is not None:
+                    passing[0] = await step
+                elif thrown is None:
+                    passing.append(await steps.asend(passing.pop()))
                 else:
                     error_in, thrown = thrown, None
                     try:
-                        item = await steps.athrow(error_in)
+                        passing.append(await steps.athrow(error_in))
                     finally:
                         del error_in
             except StopAsyncIteration:
@@ -147,13 +167,14 @@ def _async_generator(function: Callable[..., Any], plan: Plan) -> Callable[..., 
                 _fail(observation, error, stream)
                 raise
             step = None
-            if observation is not None and stream is not None:
+            if observation is not None:
                 observation.detach(keep=True)
-                stream.add(item)
+            if stream is not None:
+                stream.add(passing[0])
             try:
-                sent = yield item
+                passing.append((yield passing.pop()))
             except BaseException as error:  # noqa: BLE001 - the body decides what becomes of it
-                thrown = error
+                thrown = _as_it_came(error)
             if observation is not None:
                 observation.attach()
 
@@ -167,11 +188,24 @@ def _first_step(steps: AsyncGenerator[Any, Any]) -> Any:
     be closed by `shutdown_asyncgens` while the outer one, which is registered, still runs it.
     """
     hooks = sys.get_asyncgen_hooks()
-    sys.set_asyncgen_hooks(firstiter=None, finalizer=None)
+    # Without any finalizer Python itself would close a generator that outlives its loop, running
+    # its cleanup where an undecorated one's is left to the loop that is gone.
+    sys.set_asyncgen_hooks(firstiter=None, finalizer=_left_alone if hooks.finalizer else None)
     try:
         return steps.__anext__()
     finally:
         sys.set_asyncgen_hooks(*hooks)
+
+
+def _left_alone(steps: AsyncGenerator[Any, Any]) -> None:
+    """Do nothing: the outer generator closes the inner one."""
+
+
+def _as_it_came(error: BaseException) -> BaseException:
+    """Return a thrown exception without the frame of the shell, where Python raised it first."""
+    traceback = sys.exc_info()[2]
+    # The unbound method: a class of the user's may forbid to set attributes.
+    return BaseException.with_traceback(error, traceback.tb_next if traceback else None)
 
 
 def _stream(observation: Observation | None, plan: Plan) -> Stream | None:

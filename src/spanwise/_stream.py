@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from spanwise import _guard, semconv
-from spanwise._encoding import TRUNCATED, Encoder, Limits
+from spanwise._encoding import TRUNCATED, Encoder, Excerpt, Limits
 from spanwise._usage import usage_of
 
 _MARGIN = 4096  # as in the encoder: what is needed to see a secret across the cut
@@ -96,11 +96,11 @@ class Stream:
         if self._only_text and self._count:
             if len(head) + len(tail) == self._length:
                 return encoder.dumps(head + tail)
-            return encoder.dumps(encoder.joined(head, tail, self._length))
+            return encoder.dumps(Excerpt(head, tail, self._length))
         items: list[Any] = [orjson.loads(item) for item in self._items]
         if head:
             # Text among other chunks: what came as text is shown joined, in front.
-            items.insert(0, encoder.joined(head, tail, self._length) if tail else head)
+            items.insert(0, Excerpt(head, tail, self._length) if tail else head)
         omitted = self._count - len(self._items)
         if omitted > 0 and not head:
             items.insert(len(items) // 2, {TRUNCATED: omitted, "length": self._count})

@@ -16,7 +16,7 @@ from typing import Any
 import wrapt
 from opentelemetry.context import _RUNTIME_CONTEXT, Context
 
-_POOL_WORKER = pool_module._worker  # type: ignore[attr-defined]
+_POOL_WORKER = pool_module._worker
 
 
 def is_installed() -> bool:

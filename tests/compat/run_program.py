@@ -72,7 +72,6 @@ async def _all(stream: Any) -> list[Any]:
     return [chunk async for chunk in stream]
 
 
-
 # What a reader does with what the program defined.
 USES: dict[str, Callable[[Names], Any]] = {
     "brixo_quickstart/04_interaction": lambda n: n["handle_user_input"]("Reset my password"),

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from support.normal import normalised_files
 
 HERE = Path(__file__).parent

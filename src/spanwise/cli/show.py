@@ -9,17 +9,17 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
-import orjson
 
 from spanwise.cli import UserError
-from spanwise.view.store import Observation, Store, Trace, Traces
+from spanwise.view.store import Observation, Store, Trace, Traces, dump
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,14 +60,6 @@ _UNICODE = _Glyphs()
 _ASCII = _Glyphs("|-- ", "`-- ", "|   ", "    ", "... ", "->", "x", "u")
 
 
-@dataclass(frozen=True)
-class _Line:
-    """A line to print: what is too long for the width is cut off `parts`, never off `end`."""
-
-    parts: Sequence[_Part]
-    end: str = ""
-
-
 @click.command("show")
 @click.argument("folder", metavar="[DIR]", default="traces", type=click.Path(path_type=Path))
 @click.option("--user", metavar="ID", help="Only traces of this user.")
@@ -100,7 +92,10 @@ def command(
     with_io: bool,
     as_json: bool,
 ) -> None:
-    """Show the traces in DIR (by default ./traces) as trees, the newest last."""
+    """Show the traces in a folder as trees, newest last.
+
+    DIR is ./traces where it is not given.
+    """
     found = _read(folder)
     traces = [
         trace
@@ -158,7 +153,7 @@ def _has_prefix(trace_id: str, prefix: str) -> bool:
 
 
 def _print_json(traces: Sequence[Trace]) -> None:
-    out = click.get_binary_stream("stdout")
+    out = sys.stdout.buffer  # JSON is UTF-8, whatever the terminal is
     out.write(b"[")
     for number, trace in enumerate(traces):
         out.write(b",\n" if number else b"\n")
@@ -171,50 +166,68 @@ def _escaped(control: re.Match[bytes]) -> bytes:
 
 
 def _print_trees(traces: Sequence[Trace], with_io: bool) -> None:
-    from rich.text import Text
+    from rich.segment import Segment, Segments
 
     console = _console()
     # Where the terminal cannot show a character, a question mark does less harm than a traceback.
     if reconfigure := getattr(sys.stdout, "reconfigure", None):
         reconfigure(errors="replace")
     glyphs = _ASCII if console.options.ascii_only else _UNICODE
+    width = console.width
     for number, trace in enumerate(traces):
-        with console.capture() as page:
-            if number:
-                console.print()
-            for line in _lines(trace, console.width, glyphs, with_io):
-                text = Text.assemble(*line.parts)
-                text.truncate(console.width - len(line.end), overflow="ellipsis")
-                text.append(line.end, style="red")
-                console.print(text, no_wrap=True, crop=False)
-        # By our own hand: rich would end the process where a pipe was closed.
-        sys.stdout.write(page.get())
+        # Segments are printed as they are, without a look for markup, and quickly.
+        page = [Segment.line()] if number else []
+        # A heading keeps its whole length: people search for the ids in it.
+        lines = chain([_heading(trace, width, glyphs)], _lines(trace, width, glyphs, with_io))
+        for line in lines:
+            for text, style in line:
+                page.append(Segment(text, console.get_style(style) if style else None))
+            page.append(Segment.line())
+        console.print(Segments(page), end="", crop=False)
+
+
+def _cut(line: Sequence[_Part], width: int) -> Iterator[_Part]:
+    """Yield what of a line fits into so many cells."""
+    from rich.cells import cell_len, set_cell_size
+
+    is_cut = sum(cell_len(text) for text, _ in line) > width
+    for text, style in line:
+        cells = cell_len(text)
+        if is_cut and cells >= width:
+            yield f"{set_cell_size(text, max(0, width - 1))}…", style
+            return
+        yield text, style
+        width -= cells
 
 
 def _console() -> Console:
     from rich.console import Console
 
-    console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+    class Output(Console):
+        def on_broken_pipe(self) -> None:
+            raise  # rich's own way is to exit with 1, as if that were a fault
+
+    console = Output(file=sys.stdout, highlight=False, markup=False, emoji=False)
     if not console.is_terminal and not os.environ.get("COLUMNS", "").isdigit():
         console.width = WIDTH_WITHOUT_TERMINAL
     console.width = max(console.width, _LEAST_WIDTH)
     return console
 
 
-def _lines(trace: Trace, width: int, glyphs: _Glyphs, with_io: bool) -> Iterator[_Line]:
-    yield _heading(trace, width, glyphs)
+def _lines(trace: Trace, width: int, glyphs: _Glyphs, with_io: bool) -> Iterator[Iterable[_Part]]:
+    """Yield the lines below the heading."""
     waiting = [("", root, root is trace.roots[-1]) for root in reversed(trace.roots)]
     while waiting:
         indent, node, is_last = waiting.pop()
         guide = (indent + (glyphs.last if is_last else glyphs.branch), "dim")
-        yield _Line([guide, *_described(node, width, glyphs)])
+        yield _cut([guide, *_described(node, width, glyphs)], width)
         below = _indented(indent, glyphs.gap if is_last else glyphs.bar, width // 2, glyphs)
         if with_io:
             bar = glyphs.bar if node.children else glyphs.gap
             for label, value in (("in   ", node.input), ("out  ", node.output)):
                 if value is not None:
-                    text = orjson.dumps(value).decode()
-                    yield _Line([(below + bar + label, "dim"), (_clean(text, width), "")])
+                    text = dump(value).decode()
+                    yield _cut([(below + bar + label, "dim"), (_clean(text, width), "")], width)
         last = node.children[-1] if node.children else None
         waiting += [(below, child, child is last) for child in reversed(node.children)]
 
@@ -225,7 +238,7 @@ def _indented(indent: str, step: str, room: int, glyphs: _Glyphs) -> str:
     return deeper if len(deeper) <= room else glyphs.left_out + deeper[2 * len(step) :]
 
 
-def _heading(trace: Trace, width: int, glyphs: _Glyphs) -> _Line:
+def _heading(trace: Trace, width: int, glyphs: _Glyphs) -> list[_Part]:
     parts: list[_Part] = [
         (_clean(trace.name, width // 2) or "(no name)", "bold"),
         (_clean(trace.id[:8], width), "cyan"),
@@ -233,19 +246,18 @@ def _heading(trace: Trace, width: int, glyphs: _Glyphs) -> _Line:
     if trace.start is not None:
         parts.append((_local(trace.start), ""))
     parts += _measured(trace, glyphs)
-    who = (("user", trace.user_ids), ("account", trace.account_ids), ("session", trace.session_ids))
-    for label, ids in who:
-        if ids:
-            more = f" +{len(ids) - 1}" if len(ids) > 1 else ""
-            parts.append((f"{label} {_clean(ids[0], width)}{more}", ""))
+    who = {"user": trace.user_ids, "account": trace.account_ids, "session": trace.session_ids}
+    for label, (one, *others) in ((label, ids) for label, ids in who.items() if ids):
+        more = f" +{len(others)}" if others else ""
+        parts.append((f"{label} {_clean(one, width)}{more}", ""))
     # OpenTelemetry's own word for a service that nobody named says nothing.
     if trace.service and not trace.service.startswith("unknown_service"):
         parts.append((f"service {_clean(trace.service, width)}", "dim"))
-    if trace.status != "error":
-        return _Line(_spaced(parts))
-    is_told_below = any(root.failed for root in trace.roots)
-    told = "" if is_told_below else _first_line(trace.error or "", width // 3)
-    return _Line(_spaced(parts), end=f"  {glyphs.error} {told or 'error'}")
+    if trace.status == "error":
+        # The text is told once, by the root that failed; a trace may have none.
+        told = "" if any(root.failed for root in trace.roots) else trace.error or ""
+        parts.append((f"{glyphs.error} {_first_line(told, width) or 'error'}", "red"))
+    return _spaced(parts)
 
 
 def _described(node: Observation, width: int, glyphs: _Glyphs) -> list[_Part]:

@@ -44,10 +44,6 @@ def translate(record: Record) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         for ours, theirs in _FAMILIES.items():
             if key.startswith(ours):
                 added[theirs + key[len(ours) :]] = value
-    for ours, theirs in (
-        (record.input_text(), "brixo.input"),
-        (record.output_text(), "brixo.output"),
-    ):
-        if ours is not None:
-            added[theirs] = ours
+    texts = {"brixo.input": record.input_text(), "brixo.output": record.output_text()}
+    added |= {theirs: text for theirs, text in texts.items() if text is not None}
     return added, resource

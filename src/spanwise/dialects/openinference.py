@@ -45,8 +45,8 @@ def translate(record: Record) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         if ours in record.attributes:
             added[theirs] = record.attributes[ours]
     counts = [added.get("llm.token_count.prompt"), added.get("llm.token_count.completion")]
-    if all(isinstance(count, int) for count in counts):
-        added["llm.token_count.total"] = sum(counts)  # type: ignore[arg-type]
+    if any(isinstance(count, int) for count in counts):
+        added["llm.token_count.total"] = sum(c for c in counts if isinstance(c, int))
     for name, text, raw in (
         ("input", record.input_text(), record.attributes.get(semconv.OBSERVATION_INPUT)),
         ("output", record.output_text(), record.attributes.get(semconv.OBSERVATION_OUTPUT)),

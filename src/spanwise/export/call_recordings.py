@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import datetime
 import itertools
-import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -83,7 +82,8 @@ class CallRecordings:
         return next(self._iterations.setdefault(target, itertools.count()))
 
 
-_opened: weakref.WeakValueDictionary[Path, CallRecordings] = weakref.WeakValueDictionary()
+# One for each file that calls were recorded into; kept, so that numbers go on where they were.
+_opened: dict[Path, CallRecordings] = {}
 
 
 def recordings_at(path: Path) -> CallRecordings:

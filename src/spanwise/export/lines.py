@@ -19,12 +19,13 @@ _LOOK_EVERY_S = 1.0
 class _Handle:
     """An open descriptor, closed when the last thread that is writing through it lets it go."""
 
-    __slots__ = ("fd", "inode", "looked_at", "path", "pid", "torn")
+    __slots__ = ("fd", "inode", "is_gone", "looked_at", "path", "pid", "torn")
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.pid = os.getpid()
         self.looked_at = time.monotonic()
+        self.is_gone = False
         flags = os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
         flags |= getattr(os, "O_BINARY", 0)
         try:
@@ -48,16 +49,17 @@ class _Handle:
 
     def is_usable(self) -> bool:
         """Return whether this process opened it and, looked at now and then, it is still there."""
-        if self.pid != os.getpid():
+        if self.is_gone or self.pid != os.getpid():
             return False
         now = time.monotonic()
         if now - self.looked_at < _LOOK_EVERY_S:
             return True
         self.looked_at = now
         try:
-            return os.stat(self.path).st_ino == self.inode
+            self.is_gone = self.path.stat().st_ino != self.inode
         except OSError:
-            return False
+            self.is_gone = True
+        return not self.is_gone
 
 
 class LineFile:
@@ -89,7 +91,7 @@ class LineFile:
     def size(self) -> int:
         """Return the file's size in bytes, 0 where it does not exist."""
         try:
-            return os.stat(self.path).st_size
+            return self.path.stat().st_size
         except OSError:
             return 0
 

@@ -181,14 +181,9 @@ def _grpc_exporter(destination: Destination, options: dict[str, Any]) -> SpanExp
     credentials = None
     if not insecure:
         credentials = grpc.ssl_channel_credentials(
-            *(
-                _content(p)
-                for p in (
-                    destination.certificate,
-                    destination.client_key,
-                    destination.client_certificate,
-                )
-            )
+            root_certificates=_content(destination.certificate),
+            private_key=_content(destination.client_key),
+            certificate_chain=_content(destination.client_certificate),
         )
     compression = {
         "none": grpc.Compression.NoCompression,
@@ -198,7 +193,7 @@ def _grpc_exporter(destination: Destination, options: dict[str, Any]) -> SpanExp
     return OTLPSpanExporter(
         insecure=insecure,
         credentials=credentials,
-        headers=[(name.lower(), value) for name, value in destination.headers],
+        headers=[(name.lower(), value) for name, value in dict(destination.headers).items()],
         compression=compression,
         **options,
     )

@@ -37,7 +37,7 @@ _TYPE_OF_KIND: Final = {
     "workflow": "chain",
 }
 # (attribute, what its value says), asked in this order.
-_TYPES: Final = (
+_TYPES: Final[tuple[tuple[str, Mapping[str, str]], ...]] = (
     (semconv.OBSERVATION_TYPE, {name: name for name in semconv.OBSERVATION_TYPE_VALUES}),
     (semconv.GEN_AI_OPERATION_NAME, _TYPE_OF_OPERATION),
     ("openinference.span.kind", _TYPE_OF_KIND),

@@ -37,6 +37,7 @@ class Sink(Protocol):
 
     def flush(self, timeout_s: float) -> bool:
         """Return whether all that was taken has arrived, or was finally refused."""
+        ...
 
     def close(self, timeout_s: float) -> None:
         """Flush as far as the time allows, and let resources go."""

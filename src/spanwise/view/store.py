@@ -218,6 +218,21 @@ class Store:
         return [path for _, _, path in sorted(paths)]
 
 
+def dump(value: Any) -> bytes:
+    """Return as JSON what was read from a line, whatever its depth."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        pass  # It reads four times as deep as it writes.
+    try:
+        return json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError:
+        # Nothing of ours is that deep.
+        if not isinstance(value, dict):
+            return b'"..."'
+        return orjson.dumps({k: v for k, v in value.items() if not isinstance(v, (dict, list))})
+
+
 def _line(raw: bytes, is_trace: bool) -> tuple[dict[str, Any], bytes]:
     """Return a line in today's spelling, as an object and as JSON; a torn one is empty."""
     try:
@@ -248,7 +263,7 @@ def _line(raw: bytes, is_trace: bool) -> tuple[dict[str, Any], bytes]:
     if isinstance(kind, str) and kind != kind.lower():
         line["type"] = kind.lower()
         is_changed = True
-    return line, _dump(line) if is_changed else raw
+    return line, dump(line) if is_changed else raw
 
 
 def _observation(own_id: str, trace_id: str, line: Mapping[str, Any], text: bytes) -> Observation:
@@ -320,7 +335,7 @@ def _trace(trace_id: str, texts: Sequence[bytes], found: Mapping[str, Observatio
         total_tokens=total,
         line=b"",
     )
-    trace.line = _dump({**first, **_trace_keys(trace)})
+    trace.line = dump({**first, **_trace_keys(trace)})
     return trace
 
 
@@ -423,7 +438,7 @@ def _time(value: Any) -> datetime | None:
 def _text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    return _dump(value).decode()
+    return dump(value).decode()
 
 
 def _texts(value: Any) -> tuple[str, ...]:
@@ -446,17 +461,3 @@ def _count(value: Any) -> int | None:
 
 def _mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-def _dump(value: Any) -> bytes:
-    try:
-        return orjson.dumps(value)
-    except TypeError:
-        pass  # It reads four times as deep as it writes.
-    try:
-        return json.dumps(value, ensure_ascii=False).encode()
-    except RecursionError:
-        # Nothing of ours is that deep.
-        if not isinstance(value, dict):
-            return b'"..."'
-        return orjson.dumps({k: v for k, v in value.items() if not isinstance(v, (dict, list))})

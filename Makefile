@@ -1,0 +1,53 @@
+# What a fresh machine needs: make, and Python 3.10 or later. Everything else is installed here.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+TESTED := $(VENV)/.installed-dev
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check unit test-slow test-all generate changelog clean
+
+help:  ## Show what there is to make
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+demo: $(INSTALLED)  ## Run the quickstart: an agent, its traces, and where they are
+	$(BIN)/python examples/quickstart.py
+
+test: check unit  ## Lint, types, import rules and the quick tests
+
+check: $(TESTED)  ## Lint, types and import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+	$(BIN)/python semconv/generate.py --check
+
+unit: $(TESTED)  ## The quick tests
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not slow"
+
+test-slow: $(TESTED)  ## The tests that take long
+	$(BIN)/python -m pytest -q -m slow
+
+test-all: $(TESTED)  ## The tests on every Python, with the oldest and the newest OpenTelemetry
+	$(BIN)/python tests/every_python.py
+
+generate: $(TESTED)  ## Write what is generated from semconv/model
+	$(BIN)/python semconv/generate.py
+
+changelog: $(TESTED)  ## Show the changelog that the fragments make
+	$(BIN)/towncrier build --draft --version next
+
+clean:  ## Remove what was installed and cached
+	rm -rf $(VENV) .venvs .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(INSTALLED): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed; choose one with make PYTHON=...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e .
+	touch $@
+
+$(TESTED): $(INSTALLED)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev,langchain]'
+	touch $@
