@@ -69,9 +69,7 @@ def test_the_first_snippet_writes_what_the_readme_shows(tmp_path):
         text=True,
         timeout=60,
     ).stdout
-    pattern = (
-        r"answer  [0-9a-f]{8}  \S+ \S+  .*\n└── answer  agent  .*\n"
-    )
+    pattern = r"answer  [0-9a-f]{8}  \S+ \S+  .*\n└── answer  agent  .*\n"
     assert re.fullmatch(pattern, shown), shown
 
 

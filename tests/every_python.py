@@ -1,0 +1,86 @@
+"""Run the tests on every Python that the machine has, with both ends of OpenTelemetry's range.
+
+    python tests/every_python.py [3.10 3.12 ...]
+
+Each combination gets an environment of its own below `.venvs/`. The oldest release is the lower
+bound in pyproject.toml; the newest is whatever installs today. Lint, types and generated files do
+not depend on the interpreter and are not repeated here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+VERSIONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
+ENVIRONMENTS = ROOT / ".venvs"
+
+
+def interpreters() -> dict[str, str]:
+    """Return the Pythons of the machine by version: those on the path, and pyenv's."""
+    found: dict[str, str] = {}
+    for version in VERSIONS:
+        candidates = [shutil.which(f"python{version}")]
+        pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+        candidates += [str(path) for path in sorted(pyenv.glob(f"{version}.*/bin/python"))]
+        for candidate in filter(None, candidates):
+            script = "import sys; print('%d.%d' % sys.version_info[:2])"
+            done = subprocess.run([candidate, "-c", script], capture_output=True, text=True)
+            if done.returncode == 0 and done.stdout.strip() == version:
+                found[version] = candidate
+                break
+    return found
+
+
+def oldest_pins() -> list[str]:
+    """Return the lower bounds of the OpenTelemetry ranges, as exact requirements."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    dependencies = text.split("dependencies = [", 1)[1].split("]", 1)[0]
+    return [
+        f"{name}=={bound}"
+        for name, bound in re.findall(r'"(opentelemetry-[\w-]+)>=([\w.]+)', dependencies)
+    ]
+
+
+def run(version: str, python: str, pins: list[str], label: str) -> bool:
+    """Install and test one combination; return whether it passed."""
+    environment = ENVIRONMENTS / f"{version}-{label}"
+    binary = environment / "bin" / "python"
+    print(f"--- Python {version}, {label} OpenTelemetry", flush=True)
+    if not binary.exists():
+        subprocess.run([python, "-m", "venv", environment], check=True)
+    # The instrumentors of the langchain extra follow the newest OpenTelemetry only.
+    extras = "dev" if pins else "dev,langchain"
+    install = [binary, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    subprocess.run([*install, "-e", f".[{extras}]", *pins], check=True, cwd=ROOT)
+    tests = [binary, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", "-m", "not slow"]
+    return subprocess.run(tests, cwd=ROOT).returncode == 0
+
+
+def main(wanted: list[str]) -> int:
+    """Run all combinations and say which failed."""
+    found = interpreters()
+    chosen = {v: p for v, p in found.items() if not wanted or v in wanted}
+    if not chosen:
+        print("none of the wanted Pythons is here")
+        return 1
+    failed = [
+        f"{version} {label}"
+        for version, python in chosen.items()
+        for label, pins in (("oldest", oldest_pins()), ("newest", []))
+        if not run(version, python, pins, label)
+    ]
+    missing = [version for version in VERSIONS if version not in found]
+    print(f"tested: {', '.join(chosen)}; not on this machine: {', '.join(missing) or 'none'}")
+    if failed:
+        print(f"failed: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,105 @@
+"""Spans of a real instrumentor running a real LangChain agent become observations."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import warnings
+
+import pytest
+from support.files import Files
+
+import spanwise
+from spanwise.instrumentation import loading
+
+pytest.importorskip(
+    "opentelemetry.instrumentation.genai.langchain",
+    reason="the langchain extra follows the newest OpenTelemetry and is not beside an older one",
+)
+
+
+@pytest.fixture
+def agent():
+    warnings.simplefilter("ignore")
+    from langchain.agents import create_agent
+    from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
+    from langchain_core.messages import AIMessage
+    from langchain_core.tools import tool
+
+    class Model(GenericFakeChatModel):
+        model_name: str = "fake-1"
+
+        @property
+        def _identifying_params(self):
+            return {"model_name": self.model_name}
+
+        def bind_tools(self, tools, **kwargs):
+            return self
+
+    @tool
+    @spanwise.tool
+    def capital(country: str) -> str:
+        """Name the capital."""
+        return {"France": "Paris"}[country]
+
+    call = {"name": "capital", "args": {"country": "France"}, "id": "c1", "type": "tool_call"}
+    messages = [
+        AIMessage(content="", tool_calls=[call]),
+        AIMessage(
+            content="It is Paris.",
+            usage_metadata={"input_tokens": 5, "output_tokens": 3, "total_tokens": 8},
+        ),
+    ]
+    return create_agent(Model(messages=iter(messages)), [capital])
+
+
+@pytest.fixture
+def instrumented(tmp_path):
+    spanwise.configure(traces_dir=tmp_path / "t", instrument=["langchain"])
+    yield Files(tmp_path / "t")
+    loading.installed()["langchain"].load()().uninstrument()
+
+
+def test_an_instrumented_agent_is_one_trace_with_identity(instrumented, agent):
+    """Third-party spans and our own make one tree, each stamped with who it was for."""
+
+    @spanwise.interaction("Ask")
+    def ask(question):
+        return agent.invoke({"messages": [{"role": "user", "content": question}]})
+
+    with spanwise.identify(user="jane", account="org_7", session_id="s-1"):
+        answer = ask("What is the capital of France?")
+    assert "It is Paris." == answer["messages"][-1].content
+    observations = instrumented.observations()
+    assert 1 == len({line["trace_id"] for line in observations})
+    assert {("jane", "org_7", "s-1")} == {
+        (line["user_id"], line["account_id"], line["session_id"]) for line in observations
+    }
+    ids = {line["id"] for line in observations}
+    assert ["Ask"] == [line["name"] for line in observations if line["parent_id"] not in ids]
+    theirs = [line for line in observations if line["scope"] != "spanwise"]
+    assert "generation" in {line["type"] for line in theirs}
+    (ours,) = [o for o in observations if (o["scope"], o["name"]) == ("spanwise", "capital")]
+    assert ("tool", {"country": "France"}, "Paris") == (ours["type"], ours["input"], ours["output"])
+
+
+def test_an_instrumentor_that_is_not_installed_is_told_with_those_that_are():
+    """The error names the nearest."""
+    with pytest.raises(spanwise.InvalidSettingError, match="'langchai', which is not installed"):
+        spanwise.configure(instrument=["langchai"], traces_dir=None)
+
+
+def test_a_broken_instrumentor_does_not_stop_the_program(monkeypatch, tmp_path, swallowed, caplog):
+    """It is counted and logged, and the others are loaded."""
+
+    class Broken(importlib.metadata.EntryPoint):
+        def load(self):
+            raise ImportError("half installed")
+
+    point = Broken("broken", "broken:Instrumentor", loading.GROUPS[0])
+    real = loading.installed()
+    monkeypatch.setattr(loading, "installed", lambda: {"broken": point, **real})
+    spanwise.configure(instrument=True, traces_dir=tmp_path / "t")
+    assert {"failures.instrument.broken": 1} == swallowed()
+    assert "instrument.broken" in caplog.text
+    loading.load(False, None)
+    real["langchain"].load()().uninstrument()
