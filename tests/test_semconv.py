@@ -72,11 +72,11 @@ def test_a_registry_that_lost_an_attribute_makes_both_files_stale(edit: Edit) ->
         for section in content.values():
             if not isinstance(section, list):
                 continue
-            section[:] = [e for e in section if e.get("key") != "observation.truncated"]
+            section[:] = [e for e in section if e.get("key") != "observation.score"]
             for entry in section:
                 if references := entry.get("attributes"):
                     references[:] = [
-                        r for r in references if r.get("ref") != "observation.truncated"
+                        r for r in references if r.get("ref") != "observation.score"
                     ]
 
     edit("spans.yaml", drop)

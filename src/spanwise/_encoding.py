@@ -69,6 +69,7 @@ class Limits:
         """Return limits for a text smaller by the factor; `longest` is its length now."""
         return dataclasses.replace(
             self,
+            bytes=max(1, int(min(self.bytes, longest) * factor)),
             string=max(8, int(min(self.string, longest) * factor)),
             items=max(1, int(min(self.items, longest) * factor)),
             nodes=max(1, int(min(self.nodes, longest) * factor)),
@@ -104,10 +105,11 @@ class Encoder:
             if self.masker.suspects(text):
                 data = orjson.dumps(_Walk(self, limits, scan=True).encode(value, 0))
                 text = data.decode()
-            excess = max(len(data) / limits.bytes, len(text) / (limits.characters or len(text)))
+            characters = self.limits.characters or len(text)
+            excess = max(len(data) / self.limits.bytes, len(text) / characters)
             if excess <= 1:
                 return text
-            limits = limits.scaled(0.8 / excess, len(text))
+            limits = limits.scaled(0.9 / excess, len(data))
         return self._smallest(len(data))
 
     def text(self, value: str) -> str:
@@ -231,7 +233,11 @@ class _Walk:
                 out[name] = None
                 large.append((name, item))
         for position, (name, item) in enumerate(large):
-            out[name] = self._share(item, depth, len(large) - position)
+            encoded = self._share(item, depth, len(large) - position)
+            if type(encoded) is str and encoded.startswith("<callable:"):
+                # A parameter's name says more of a callback than the function's own.
+                encoded = _stand_in(name) or _stand_in(encoded[10:-1]) or encoded
+            out[name] = encoded
         for name in ("value", "Value"):
             if name in out and self.masker.names_a_secret(
                 [(_as_text(key), _as_text(item)) for key, item in items]

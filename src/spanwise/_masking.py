@@ -43,6 +43,7 @@ _NEVER_A_COUNT = (
     *(list, tuple, set, frozenset, collections.deque),
 )
 _NO_SECRETS = frozenset({"None", "null", "True", "False", "true", "false"})
+_LONGEST_REMEMBERED = 80
 _CACHED_KEYS = 4096
 _SHORTEST_SECRET = len("pwd=x")
 # Of a value without quotes, what is looked at to tell a credential from prose. Bounded: the
@@ -77,6 +78,8 @@ class Masker:
         self._unmask = frozenset(name.lower() for name in unmask)
         self._strict = strict
         self._verdicts: dict[str, Verdict] = {}
+        # Short texts without a secret: names, ids and labels come again and again.
+        self._harmless: set[str] = set()
         names = (*patterns.ALWAYS_SECRET, *patterns.OFTEN_SECRET, *patterns.SECRET_WORDS)
         self._name_hints = tuple(sorted({*names, *self._mask, "basic "}))
 
@@ -109,7 +112,13 @@ class Masker:
 
     def text(self, text: str) -> str:
         """Return the text with every secret that can be told by its shape replaced by `***`."""
-        if len(text) < _SHORTEST_SECRET or not self.suspects(text):
+        if len(text) < _SHORTEST_SECRET or text in self._harmless:
+            return text
+        if not self.suspects(text):
+            if len(text) <= _LONGEST_REMEMBERED:
+                if len(self._harmless) >= _CACHED_KEYS:
+                    self._harmless.clear()
+                self._harmless.add(text)
             return text
         if text[0] in '{["' or text[0].isspace():
             masked = self._json_text(text)
@@ -282,7 +291,7 @@ def _is_credential(name: re.Match[str], verdict: Verdict) -> bool:
     # In prose more words follow.
     rest = text[found.end() : found.end() + _LOOKED_AT].splitlines()
     is_alone = not rest or not rest[0].strip() or not rest[0][0].isspace()
-    return is_alone and len(value) >= 4 and value.lower() not in patterns.NOT_A_VALUE
+    return is_alone and len(value) >= 4 and value.rstrip(".!?").lower() not in patterns.NOT_A_VALUE
 
 
 def _mask_bearer(match: re.Match[str]) -> str:

@@ -47,6 +47,8 @@ def build(
     Raises:
         InvalidSettingError: something named by the settings cannot be used.
     """
+    if "spool_dir" in settings.sources or "spool_max_bytes" in settings.sources:
+        _guard.warn("spool", "spool_dir and spool_max_bytes have no effect yet: nothing is spooled")
     sampling, _ = sampling_of(settings, environment)
     destinations = _destinations.resolve(settings, environment)
     provider = _provider(settings, environment, previous, private=private)

@@ -144,7 +144,8 @@ def fields(value: object, names: tuple[str, ...], width: int) -> tuple[list[tupl
     What a pydantic model took as extra counts as a field.
     """
     if issubclass(type(value), tuple):
-        pairs = list(zip(names, tuple.__iter__(value)))  # type: ignore[arg-type]  # noqa: B905
+        items = tuple.__iter__(value)  # type: ignore[arg-type]
+        pairs: list[tuple[str, Any]] = list(zip(names, items))  # noqa: B905 - as many as there are
         return pairs[:width], len(pairs)
     held: list[tuple[str, Any]] = []
     for name in names:

@@ -40,10 +40,6 @@ OBSERVATION_VERSION: Final = "observation.version"
 """Which version of the observed code or prompt did the work."""
 OBSERVATION_IS_TRACE: Final = "observation.is_trace"
 """The span stands for its whole trace."""
-OBSERVATION_TARGET: Final = "observation.target"
-"""The decorated callable, as `module:qualified.name`."""
-OBSERVATION_TRUNCATED: Final = "observation.truncated"
-"""Part of the input or output was cut to fit its budget."""
 OBSERVATION_STREAM_CHUNKS: Final = "observation.stream.chunks"
 """How many chunks a streamed result consisted of."""
 OBSERVATION_SCORE: Final = "observation.score"
@@ -251,8 +247,6 @@ ATTRIBUTES: Final[frozenset[str]] = frozenset(
         OBSERVATION_LEVEL,
         OBSERVATION_VERSION,
         OBSERVATION_IS_TRACE,
-        OBSERVATION_TARGET,
-        OBSERVATION_TRUNCATED,
         OBSERVATION_STREAM_CHUNKS,
         OBSERVATION_SCORE,
         OBSERVATION_STATUS_MESSAGE,

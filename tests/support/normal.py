@@ -10,10 +10,11 @@ from typing import Any
 _ID = re.compile(r"^(?:[0-9a-f]{16}|[0-9a-f]{32})$")
 _TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 _DATED = re.compile(r"_\d{8}(?=[._])")
+# Since some release of OpenTelemetry only.
+_LEFT_OUT = frozenset({"service.instance.id"})
 _VARIES = frozenset(
     {
         "gen_ai.response.time_to_first_chunk",
-        "service.instance.id",
         "telemetry.distro.version",
         "telemetry.sdk.version",
         "exception.stacktrace",
@@ -41,6 +42,7 @@ def _normalised(value: Any, ids: dict[str, str]) -> Any:
         return {
             key: f"<{key}>" if key in _VARIES else _normalised(item, ids)
             for key, item in value.items()
+            if key not in _LEFT_OUT
         }
     if isinstance(value, list):
         return [_normalised(item, ids) for item in value]
@@ -50,4 +52,6 @@ def _normalised(value: Any, ids: dict[str, str]) -> Any:
             return ids.setdefault(value, f"<{kind}-{len(ids) + 1}>")
         if _TIME.match(value):
             return "<time>"
+        if value.startswith("unknown_service"):
+            return "unknown_service"
     return value

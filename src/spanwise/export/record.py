@@ -131,7 +131,7 @@ def make_record(
     *,
     capture_content: bool = True,
     identity: Mapping[str, Any] | None = None,
-    resource: Mapping[str, Any] | None = None,
+    resource: Mapping[str, Any],
     parent_is_trace: bool = False,
 ) -> Record:
     """Make the masked record of an ended span.
@@ -141,7 +141,7 @@ def make_record(
         masker: says what is secret.
         capture_content: False leaves inputs and outputs out, whoever wrote them.
         identity: attributes to add where the span does not have them.
-        resource: attributes over those of the span's resource.
+        resource: masked attributes of the process.
         parent_is_trace: whether the parent stands for the trace.
     """
     attributes = masked_attributes(span.attributes or {}, masker)
@@ -172,7 +172,7 @@ def make_record(
             for link in span.links
         ),
         status_message=masker.text(valid(message)) if message is not None else None,
-        resource={**masked_attributes(span.resource.attributes, masker), **(resource or {})},
+        resource=resource,
         meaning=read(attributes, scope.name if scope is not None else ""),
         parent_is_trace=parent_is_trace,
     )

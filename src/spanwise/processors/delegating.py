@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
 from opentelemetry.context import Context
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from spanwise import _guard, _state, semconv
@@ -23,7 +24,7 @@ from spanwise._identity import Scope, current_scope
 from spanwise._masking import Masker
 from spanwise._sampling import Sampling
 from spanwise.export.call_recordings import CallRecordings
-from spanwise.export.record import SCOPE_NAME, Record, make_record
+from spanwise.export.record import SCOPE_NAME, Record, make_record, masked_attributes
 from spanwise.processors.open_spans import OpenSpan, OpenSpans
 
 EXIT_TIMEOUT_S = 2.0
@@ -70,6 +71,7 @@ class DelegatingSpanProcessor(SpanProcessor):
     def __init__(self, wiring: Wiring | None = None) -> None:
         self._wiring: Wiring | None = None
         self._open = OpenSpans()
+        self._resource: tuple[Resource, Wiring, Mapping[str, Any]] | None = None
         if wiring is not None:
             self.rewire(wiring)
 
@@ -184,17 +186,28 @@ class DelegatingSpanProcessor(SpanProcessor):
             return None
         if not context.trace_flags.sampled:
             return None
+        _state.count("spans.ended")
+        if not wiring.sinks:
+            return None
         scope = opened.scope if opened is not None else None
         record = make_record(
             span,
             wiring.masker,
             capture_content=wiring.capture_content,
             identity=scope.attributes() if scope is not None else None,
-            resource=wiring.resource,
+            resource=self._described(span.resource, wiring),
             parent_is_trace=opened is not None and opened.parent_is_trace,
         )
-        _state.count("spans.ended")
         return record
+
+    def _described(self, resource: Resource, wiring: Wiring) -> Mapping[str, Any]:
+        """Return the masked attributes of a span's resource, under what `configure()` says."""
+        known = self._resource
+        # By the object: after a fork the provider has another one.
+        if known is None or known[0] is not resource or known[1] is not wiring:
+            masked = masked_attributes(resource.attributes, wiring.masker)
+            known = self._resource = (resource, wiring, {**masked, **wiring.resource})
+        return known[2]
 
 
 def _stamp(span: Span, scope: Scope) -> None:
