@@ -12,6 +12,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+from opentelemetry.context import _RUNTIME_CONTEXT, Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
@@ -86,7 +87,12 @@ class OtlpSink:
         with self._lock:
             if self._transport is None:
                 self._exporter = _CountingExporter(_exporter(self.destination), self.destination)
-                self._transport = BatchSpanProcessor(self._exporter)
+                # Its thread outlives the span that happens to be the first one sent.
+                token = _RUNTIME_CONTEXT.attach(Context())
+                try:
+                    self._transport = BatchSpanProcessor(self._exporter)
+                finally:
+                    _RUNTIME_CONTEXT.detach(token)
             return self._transport
 
     def _readable(self, record: Record) -> ReadableSpan:
