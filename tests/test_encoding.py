@@ -139,6 +139,10 @@ class Plain:
     def method(self) -> None: ...
 
 
+class Called:
+    def __call__(self) -> None: ...
+
+
 class Sender:
     def __init__(self) -> None:
         self.messages: list[str] = []
@@ -247,7 +251,7 @@ KINDS: list[tuple[str, Any, Any]] = [
     ("builtin", len, "<callable:len>"),
     ("method", Plain().method, "<callable:method>"),
     ("partial", functools.partial(function, 1), "<callable:function>"),
-    ("callable object", mock.sentinel.callable, "<unittest.mock._SentinelObject object>"),
+    ("callable object", Called(), "<callable:Called>"),
     ("marked callable", function_with_marker, "<builtin:collector.send>"),
     ("collector of messages", Sender(), "<builtin:collector.send>"),
     ("method of a collector", Sender().send, "<builtin:collector.send>"),
@@ -488,13 +492,8 @@ def test_an_object_whose_every_method_raises_is_named() -> None:
     """Neither its attributes nor its class nor its text are asked for."""
     ran: list[str] = []
     value = trapped(object, ran)()
-    assert encoded([value, {"a": value}, {1: value}]) == [f"<{HERE}Trappedobject object>"] * 0 + [
-        "<callable:Trappedobject>"
-        if "__call__" in dir(type(value))
-        else f"<{HERE}Trappedobject object>",
-        {"a": f"<{HERE}Trappedobject object>"},
-        {"1": f"<{HERE}Trappedobject object>"},
-    ]
+    named = f"<{HERE}Trappedobject object>"
+    assert encoded([value, {"a": value}, {1: value}]) == [named, {"a": named}, {"1": named}]
     assert ran == []
 
 
@@ -512,13 +511,15 @@ def test_keys_whose_every_method_raises_are_read_by_their_base() -> None:
         __str__ = __repr__ = __format__ = lower = encode = __len__ = isascii = __iter__ = _trap
 
     class Other:
+        __qualname__ = "Other"
+
         def __repr__(self) -> str:
             ran.append("repr")
             raise RuntimeError
 
         __str__ = __repr__
 
-    assert encoded({Key("a"): 1, Other(): 2}) == {"a": 1, f"<{HERE}{Other.__qualname__} object>": 2}
+    assert encoded({Key("a"): 1, Other(): 2}) == {"a": 1, f"<{HERE}Other object>": 2}
     assert ran == []
 
 
@@ -635,7 +636,6 @@ def test_a_class_that_lies_about_its_dictionary_and_slots_is_survived() -> None:
         name: int = 0
 
     value = Liar()
-    Liar.__dict__  # noqa: B018 - the real one is there
     Liar.name = Other.name  # type: ignore[attr-defined]
     vars(value).clear()
     assert encoded(value) == {}
@@ -652,8 +652,10 @@ def test_a_class_that_lies_about_its_dictionary_and_slots_is_survived() -> None:
 def test_no_call_is_recorded_on_a_mock(make: Callable[..., Any]) -> None:
     """Encoding a mock, alone or inside others, leaves it as it was."""
     value = make()
+    nested = [value, {"v": value}, {value: 1}]
+    value.reset_mock()  # as a key it was hashed
     before = set(vars(value))
-    Encoder().dumps([value, {"v": value}, {value: 1}])
+    Encoder().dumps(nested)
     assert value.mock_calls == []
     assert value.method_calls == []
     assert set(vars(value)) == before
@@ -725,9 +727,9 @@ def test_keys_that_are_no_strings_become_strings() -> None:
 
 def test_keys_that_clash_all_keep_their_values() -> None:
     """Keys that read alike are numbered, also where a number is taken already."""
-    value = {"1 #2": "a", 1: "b", "1": "c", 2.0: "never", "2.0": "d"}
+    value = {"1 #2": "a", 1: "b", "1": "c", 2.0: "d", "2.0": "e"}
     found = encoded(value)
-    assert sorted(found.values()) == ["a", "c", "d", "never"]
+    assert sorted(found.values()) == ["a", "b", "c", "d", "e"]
     assert found["1 #2"] == "a"
     assert sorted(encoded({2: "a", "2": "b", 2.5: "c", "2.5": "d"}).values()) == [
         "a",
@@ -834,8 +836,7 @@ def test_a_large_value_fits_into_the_budget(name: str) -> None:
     text = Encoder().dumps(LARGE[name]())
     assert len(text.encode()) <= BYTES
     assert orjson.loads(text)
-    if name != "bush of threes":
-        assert TRUNCATED in text
+    assert TRUNCATED in text
 
 
 @pytest.mark.parametrize(
@@ -1143,7 +1144,7 @@ def test_containers_that_another_thread_changes_are_encoded_all_the_same() -> No
     thread = threading.Thread(target=change)
     thread.start()
     try:
-        for _ in range(200):
+        for _ in range(80):
             assert set(encoded({"d": mapping, "s": members, "q": queue, "l": numbers})) == set(
                 "dsql"
             )

@@ -233,6 +233,9 @@ class _Walk:
                 out[name] = None
                 large.append((name, item))
         for position, (name, item) in enumerate(large):
+            if self.nodes_left <= 0 or self.bytes_left <= 0:
+                del out[name]
+                continue
             encoded = self._share(item, depth, len(large) - position)
             if type(encoded) is str and encoded.startswith("<callable:"):
                 # A parameter's name says more of a callback than the function's own.
@@ -253,6 +256,7 @@ class _Walk:
             pair = (_as_text(head[0]), _as_text(head[1]))
             if pair[0] is not None and self.masker.is_secret_pair(pair):
                 return [self.text(pair[0]), MASK]
+        length = max(length, len(head) + len(tail))  # another thread may have added to it
         few = length <= _FEW
         held_bytes = 0 if few else self.bytes_left // 2
         held_nodes = 0 if few else self.nodes_left // 2
@@ -672,7 +676,8 @@ def _handler(kind: type) -> _Handler:
         and raw.class_attribute(meta, "__eq__") is type.__eq__
     )
     if hashable:
-        known = _learned.get(kind)
+        # An abstract class of the table, such as Fraction, has a metaclass too.
+        known = _HANDLERS.get(kind) or _learned.get(kind)
         if known is not None:
             return known
     handler = _choose(kind)

@@ -8,7 +8,7 @@ from any depth, holds for all that starts below it afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -167,14 +167,15 @@ def identity_attributes(
 ) -> dict[str, AttributeValue]:
     """Return identity as attributes, masked; what cannot be read is left out, logged and counted."""
     attributes: dict[str, AttributeValue] = {}
-    for read, value in (
+    parts: tuple[tuple[Callable[[Any], dict[str, AttributeValue]], Any], ...] = (
         (_user, user),
         (_account, account),
         (_session, session_id),
         (_message, message_id),
         (_tags, tags),
         (metadata_attributes, metadata),
-    ):
+    )
+    for read, value in parts:
         if value is not None:
             with _guard.guard("identify"):
                 attributes |= read(value)

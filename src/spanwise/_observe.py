@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Final, TypeVar, overload
 
@@ -112,7 +112,13 @@ def make_plan(
             raise DecorationError(f"metadata must be a mapping, not {metadata!r}")
         attributes |= _identity.metadata_attributes(metadata)
     if tags is not None:
+        if not isinstance(tags, Iterable):
+            raise DecorationError(f"tags must be strings, not {tags!r}")
         attributes |= _identity.identity_attributes(tags=tags)
+    if not isinstance(capture_input, Iterable | bool):
+        raise DecorationError(
+            f"capture_input must be true, false or names of parameters, not {capture_input!r}"
+        )
     binder = None
     if function is not None and capture_input is not False:
         if isinstance(capture_input, str):
@@ -171,6 +177,9 @@ class Block:
     def __init__(
         self, type: str, name: str | None, options: dict[str, Any], input: Any = _NOTHING
     ) -> None:
+        for listed in ("tags", "capture_input"):
+            if isinstance(options.get(listed), Iterator):  # it is read more than once
+                options = {**options, listed: tuple(options[listed])}
         self._type = type
         self._name = name
         self._options = options

@@ -253,6 +253,36 @@ main  1bf76519  2026-11-25 09:46:40  500 ms  ✗ bang
     )
 
 
+@pytest.mark.parametrize(
+    ("error", "error_type", "expected"),
+    [
+        ("'no such page'\nin any book", "KeyError", "KeyError: 'no such page'"),
+        ("KeyError: 'no such page'", "KeyError", "KeyError: 'no such page'"),
+        ("", "KeyError", "KeyError"),
+        ("boom", "", "boom"),
+        ("boom", None, "boom"),
+        ("boom", ["KeyError"], "boom"),
+        ("boom", "\x1b[31mKeyError\x07", "KeyError: boom"),
+    ],
+)
+def test_an_error_is_shown_behind_its_type(
+    error: str, error_type: Any, expected: str, show: Show, write: Callable[..., None]
+) -> None:
+    """A text such as 'no such page' says little without it; it is not said twice."""
+    write(observation("a", error=error, metadata={"error_type": error_type}))
+
+    assert show().stdout.splitlines()[1] == f"└── a  span  1.0 s  {expected}"
+
+
+def test_the_type_of_an_error_that_did_not_fail_anything_is_not_shown(
+    show: Show, write: Callable[..., None]
+) -> None:
+    """Metadata alone makes no observation a failed one."""
+    write(observation("a", metadata={"error_type": "KeyError"}))
+
+    assert show().stdout.splitlines()[1] == "└── a  span  1.0 s"
+
+
 def test_colours_are_for_terminals(
     show: Show, write: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -518,6 +548,40 @@ def test_a_missing_folder_is_one_line_and_exit_code_2(show: Show) -> None:
         "Error: there is no folder elsewhere: "
         "spans are written there once `spanwise.configure()` was called\n"
     )
+
+
+@pytest.mark.parametrize("named", ["elsewhere", "~/elsewhere"])
+def test_without_a_folder_the_one_that_the_variable_names_is_shown(
+    named: str, show: Show, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever names a folder for a program finds its traces without naming it again."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "traces.jsonl").write_bytes(orjson.dumps(trace_line()))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("SPANWISE_TRACES_DIR", named)
+
+    assert "0af76519" in show().stdout
+    assert show("traces").stderr == "no traces in traces\n"
+    assert "SPANWISE_TRACES_DIR" in show("--help").stdout
+
+
+def test_without_a_folder_the_one_in_the_dotenv_file_is_shown(show: Show, tmp_path: Path) -> None:
+    """The variable is read wherever `configure()` reads it."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / ".env").write_text("SPANWISE_TRACES_DIR=elsewhere\n")
+
+    assert show().stderr == "no traces in elsewhere\n"
+
+
+@pytest.mark.parametrize("named", ["", " ", "none", "None"])
+def test_a_variable_that_names_no_folder_leaves_the_default(
+    named: str, show: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that was told to write no files has named none."""
+    monkeypatch.setenv("SPANWISE_TRACES_DIR", named)
+
+    assert show().stderr == "no traces in traces\n"
 
 
 def test_a_file_is_not_a_folder(show: Show, tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ import orjson
 import pytest
 
 import spanwise
-from spanwise.view.store import Observation, Store, Trace, Traces
+from spanwise.view.lines import Observation
+from spanwise.view.store import Store, Trace, Traces
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 OTHER = "1bf7651916cd43dd8448eb211c80319d"

@@ -1,67 +1,35 @@
-"""`spanwise show`: the traces of a folder as trees, or as JSON.
-
-What stands in the files was written by whoever had a span to name: it is shown literally, and
-what could drive a terminal is taken out of it.
-"""
+"""`spanwise show`: which traces of a folder are shown, as trees or as JSON."""
 
 from __future__ import annotations
 
-import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from itertools import chain
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
+from spanwise._settings import DEFAULT_TRACES_DIR, Environment
 from spanwise.cli import UserError
-from spanwise.view.store import Observation, Store, Trace, Traces, dump
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from spanwise.view.store import Store, Trace, Traces
 
 DEFAULT_LIMIT: Final = 20
-WIDTH_WITHOUT_TERMINAL: Final = 100
-_LEAST_WIDTH = 20
 
-# Whole escape sequences go; of what is left, white space becomes a space and the rest nothing.
-# The last group can turn the reading direction of all that follows.
-_SEQUENCE = re.compile(
-    "(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]"
-    "|(?:\x1b[\\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\\\|\x9c)"
-)
-_SPACE = re.compile("[\t\n\x0b\x0c\r\x85\u2028\u2029]")
-_CONTROL = re.compile(
-    "[\x00-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
-)
-# In JSON the others are escaped already.
-_CONTROL_IN_JSON = re.compile(b"\x7f|\xc2[\x80-\x9f]")
-
-_Part = tuple[str, str]  # a text and its style
+# What could drive a terminal; JSON has the other control characters escaped already.
+_CONTROL = re.compile(b"\x7f|\xc2[\x80-\x9f]")
 
 
-@dataclass(frozen=True)
-class _Glyphs:
-    branch: str = "├── "
-    last: str = "└── "
-    bar: str = "│   "
-    gap: str = "    "
-    left_out: str = "⋯   "
-    arrow: str = "→"
-    error: str = "✗"
-    micro: str = "µ"
-
-
-_UNICODE = _Glyphs()
-_ASCII = _Glyphs("|-- ", "`-- ", "|   ", "    ", "... ", "->", "x", "u")
+def _default_folder() -> Path:
+    named = Environment.read().get("SPANWISE_TRACES_DIR")
+    # "none" is how a program is told to write no files.
+    if named is None or named.strip().lower() == "none":
+        return DEFAULT_TRACES_DIR
+    return Path(named).expanduser()
 
 
 @click.command("show")
-@click.argument("folder", metavar="[DIR]", default="traces", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="[DIR]", default=_default_folder, type=click.Path(path_type=Path))
 @click.option("--user", metavar="ID", help="Only traces of this user.")
 @click.option("--account", metavar="ID", help="Only traces of this account.")
 @click.option("--session", metavar="ID", help="Only traces of this session.")
@@ -94,7 +62,7 @@ def command(
 ) -> None:
     """Show the traces in a folder as trees, newest last.
 
-    DIR is ./traces where it is not given.
+    DIR is by default the folder that SPANWISE_TRACES_DIR names, else ./traces.
     """
     found = _read(folder)
     traces = [
@@ -113,7 +81,10 @@ def command(
     if as_json:
         _print_json(traces)
     elif traces:
-        _print_trees(traces, with_io)
+        # Imported where it is needed: rich takes longer to load than JSON to print.
+        from spanwise.cli._tree import print_trees
+
+        print_trees(traces, with_io)
 
 
 def _read(folder: Path) -> Traces:
@@ -157,166 +128,9 @@ def _print_json(traces: Sequence[Trace]) -> None:
     out.write(b"[")
     for number, trace in enumerate(traces):
         out.write(b",\n" if number else b"\n")
-        out.write(_CONTROL_IN_JSON.sub(_escaped, trace.to_json()))
+        out.write(_CONTROL.sub(_escaped, trace.to_json()))
     out.write(b"\n]\n" if traces else b"]\n")
 
 
 def _escaped(control: re.Match[bytes]) -> bytes:
     return b"\\u%04x" % ord(control[0].decode())
-
-
-def _print_trees(traces: Sequence[Trace], with_io: bool) -> None:
-    from rich.segment import Segment, Segments
-
-    console = _console()
-    # Where the terminal cannot show a character, a question mark does less harm than a traceback.
-    if reconfigure := getattr(sys.stdout, "reconfigure", None):
-        reconfigure(errors="replace")
-    glyphs = _ASCII if console.options.ascii_only else _UNICODE
-    width = console.width
-    for number, trace in enumerate(traces):
-        # Segments are printed as they are, without a look for markup, and quickly.
-        page = [Segment.line()] if number else []
-        # A heading keeps its whole length: people search for the ids in it.
-        lines = chain([_heading(trace, width, glyphs)], _lines(trace, width, glyphs, with_io))
-        for line in lines:
-            for text, style in line:
-                page.append(Segment(text, console.get_style(style) if style else None))
-            page.append(Segment.line())
-        console.print(Segments(page), end="", crop=False)
-
-
-def _cut(line: Sequence[_Part], width: int) -> Iterator[_Part]:
-    """Yield what of a line fits into so many cells."""
-    from rich.cells import cell_len, set_cell_size
-
-    is_cut = sum(cell_len(text) for text, _ in line) > width
-    for text, style in line:
-        cells = cell_len(text)
-        if is_cut and cells >= width:
-            yield f"{set_cell_size(text, max(0, width - 1))}…", style
-            return
-        yield text, style
-        width -= cells
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    class Output(Console):
-        def on_broken_pipe(self) -> None:
-            raise  # rich's own way is to exit with 1, as if that were a fault
-
-    console = Output(file=sys.stdout, highlight=False, markup=False, emoji=False)
-    if not console.is_terminal and not os.environ.get("COLUMNS", "").isdigit():
-        console.width = WIDTH_WITHOUT_TERMINAL
-    console.width = max(console.width, _LEAST_WIDTH)
-    return console
-
-
-def _lines(trace: Trace, width: int, glyphs: _Glyphs, with_io: bool) -> Iterator[Iterable[_Part]]:
-    """Yield the lines below the heading."""
-    waiting = [("", root, root is trace.roots[-1]) for root in reversed(trace.roots)]
-    while waiting:
-        indent, node, is_last = waiting.pop()
-        guide = (indent + (glyphs.last if is_last else glyphs.branch), "dim")
-        yield _cut([guide, *_described(node, width, glyphs)], width)
-        below = _indented(indent, glyphs.gap if is_last else glyphs.bar, width // 2, glyphs)
-        if with_io:
-            bar = glyphs.bar if node.children else glyphs.gap
-            for label, value in (("in   ", node.input), ("out  ", node.output)):
-                if value is not None:
-                    text = dump(value).decode()
-                    yield _cut([(below + bar + label, "dim"), (_clean(text, width), "")], width)
-        last = node.children[-1] if node.children else None
-        waiting += [(below, child, child is last) for child in reversed(node.children)]
-
-
-def _indented(indent: str, step: str, room: int, glyphs: _Glyphs) -> str:
-    """Return the indent one level deeper; the outermost levels go where there is no room."""
-    deeper = indent + step
-    return deeper if len(deeper) <= room else glyphs.left_out + deeper[2 * len(step) :]
-
-
-def _heading(trace: Trace, width: int, glyphs: _Glyphs) -> list[_Part]:
-    parts: list[_Part] = [
-        (_clean(trace.name, width // 2) or "(no name)", "bold"),
-        (_clean(trace.id[:8], width), "cyan"),
-    ]
-    if trace.start is not None:
-        parts.append((_local(trace.start), ""))
-    parts += _measured(trace, glyphs)
-    who = {"user": trace.user_ids, "account": trace.account_ids, "session": trace.session_ids}
-    for label, (one, *others) in ((label, ids) for label, ids in who.items() if ids):
-        more = f" +{len(others)}" if others else ""
-        parts.append((f"{label} {_clean(one, width)}{more}", ""))
-    # OpenTelemetry's own word for a service that nobody named says nothing.
-    if trace.service and not trace.service.startswith("unknown_service"):
-        parts.append((f"service {_clean(trace.service, width)}", "dim"))
-    if trace.status == "error":
-        # The text is told once, by the root that failed; a trace may have none.
-        told = "" if any(root.failed for root in trace.roots) else trace.error or ""
-        parts.append((f"{glyphs.error} {_first_line(told, width) or 'error'}", "red"))
-    return _spaced(parts)
-
-
-def _described(node: Observation, width: int, glyphs: _Glyphs) -> list[_Part]:
-    parts: list[_Part] = [
-        (_clean(node.name, width // 2) or "(no name)", ""),
-        (_clean(node.type, width), "dim"),
-    ]
-    if node.model:
-        parts.append((_clean(node.model, width), "magenta"))
-    parts += _measured(node, glyphs)
-    if node.failed:
-        parts.append((_first_line(node.error or "", width) or "error", "red"))
-    return _spaced(parts)
-
-
-def _measured(subject: Trace | Observation, glyphs: _Glyphs) -> list[_Part]:
-    parts: list[_Part] = []
-    if subject.start is not None and subject.end is not None and subject.start <= subject.end:
-        time_us = (subject.end - subject.start).total_seconds() * 1e6
-        parts.append((_duration(round(time_us), glyphs), "green"))
-    prompt, completion = subject.prompt_tokens or 0, subject.completion_tokens or 0
-    if subject.total_tokens:
-        both = prompt and completion and prompt + completion == subject.total_tokens
-        count = f"{prompt}{glyphs.arrow}{completion}" if both else str(subject.total_tokens)
-        parts.append((f"{count} tok", "yellow"))
-    return parts
-
-
-def _spaced(parts: Sequence[_Part]) -> list[_Part]:
-    return [part for pair in parts for part in (("  ", ""), pair)][1:]
-
-
-def _duration(time_us: int, glyphs: _Glyphs) -> str:
-    if time_us < 1000:
-        return f"{time_us} {glyphs.micro}s"
-    if time_us < 999_500:
-        return f"{time_us / 1e3:.0f} ms"
-    if time_us < 59_950_000:
-        return f"{time_us / 1e6:.1f} s"
-    minutes, seconds = divmod(round(time_us / 1e6), 60)
-    if minutes < 60:
-        return f"{minutes} m {seconds:02} s"
-    return f"{minutes // 60} h {minutes % 60:02} m"
-
-
-def _local(time: datetime) -> str:
-    try:
-        return f"{time.astimezone():%Y-%m-%d %H:%M:%S}"
-    except (OverflowError, OSError, ValueError):
-        return f"{time:%Y-%m-%d %H:%M:%S}"  # at either end of the calendar
-
-
-def _first_line(text: str, length: int) -> str:
-    return _clean(text.strip().partition("\n")[0], length)
-
-
-def _clean(text: str, length: int) -> str:
-    """Return at most so many characters of the text on one line, with nothing but text in it."""
-    # Cleaning a megabyte to show a line of it would be a waste.
-    text = _SEQUENCE.sub("", text[: 20 * length])
-    text = _CONTROL.sub("", _SPACE.sub(" ", text)).strip()
-    return text if len(text) <= length else f"{text[: length - 1]}…"

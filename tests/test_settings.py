@@ -1,0 +1,300 @@
+"""Where a setting comes from, and what is said of a bad one."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+import spanwise
+from spanwise import Destination, InvalidSettingError, UnknownSettingError
+from spanwise import _destinations as destinations
+from spanwise._settings import Environment, resolve
+
+NOTHING = Environment({}, {})
+
+
+def settings(keywords=None, variables=None, dotenv=None):
+    return resolve(keywords or {}, Environment(variables or {}, dotenv or {}))
+
+
+def test_a_keyword_beats_a_variable_and_a_variable_beats_dotenv():
+    """Keyword, then SPANWISE_, then OpenTelemetry's, then .env in the same order."""
+    layers = [
+        ({"service_name": "keyword"}, {}, {}),
+        ({}, {"SPANWISE_SERVICE_NAME": "ours"}, {}),
+        ({}, {"OTEL_SERVICE_NAME": "otel"}, {}),
+        ({}, {}, {"SPANWISE_SERVICE_NAME": "file"}),
+        ({}, {}, {"OTEL_SERVICE_NAME": "otel in file"}),
+    ]
+    found = []
+    for start in range(len(layers)):
+        merged = [{}, {}, {}]
+        for layer in layers[start:]:
+            for into, part in zip(merged, layer, strict=True):
+                into.update(part)
+        found.append(settings(*merged).service_name)
+    assert ["keyword", "ours", "otel", "file", "otel in file"] == found
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("service_name", "bot", "bot"),
+        ("service_version", "1.2", "1.2"),
+        ("environment", "prod", "prod"),
+        ("enabled", "no", False),
+        ("sample_rate", "0.25", 0.25),
+        ("traces_dir", "none", None),
+        ("traces_max_bytes", "1000", 1000),
+        ("otlp_endpoint", "http://collector:4318/", "http://collector:4318"),
+        ("otlp_headers", "a=1, b=two%20words", (("a", "1"), ("b", "two words"))),
+        ("spool_max_bytes", "5", 5),
+        ("destinations", "http://a:1,http://b:2", ("http://a:1", "http://b:2")),
+        ("destinations", '[{"endpoint": "http://a:1"}]', ({"endpoint": "http://a:1"},)),
+        ("dialects", "brixo, openinference", ("brixo", "openinference")),
+        ("capture_content", "false", False),
+        ("capture_content", "SPAN_ONLY", True),
+        ("mask", "ssn,iban", ("ssn", "iban")),
+        ("unmask", "public_key", ("public_key",)),
+        ("strict_masking", "1", True),
+        ("instrument", "true", True),
+        ("instrument", "langchain, openai", ("langchain", "openai")),
+        ("propagate_threads", "off", False),
+    ],
+)
+def test_every_setting_has_its_variable(name, text, value):
+    """SPANWISE_ and the field's name, in the environment and in .env alike."""
+    variable = f"SPANWISE_{name.upper()}"
+    assert value == getattr(settings(variables={variable: text}), name)
+    from_file = settings(dotenv={variable: text})
+    assert value == getattr(from_file, name)
+    assert f"{variable} in .env" == from_file.sources[name]
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "fault"),
+    [
+        ("service_name", "", "must be a non-empty string"),
+        ("service_name", 7, "must be a non-empty string"),
+        ("enabled", "maybe", "must be true or false, not 'maybe'"),
+        ("sample_rate", 1.5, "must be a number between 0 and 1, not 1.5"),
+        ("sample_rate", -0.1, "must be a number between 0 and 1"),
+        ("sample_rate", float("nan"), "must be a number between 0 and 1"),
+        ("sample_rate", "half", "must be a number between 0 and 1, not 'half'"),
+        ("sample_rate", True, "must be a number between 0 and 1"),
+        ("traces_dir", 7, "must be a path, not 7"),
+        ("traces_dir", "a\0b", "null character"),
+        ("traces_max_bytes", 0, "must be a number of bytes above 0"),
+        ("traces_max_bytes", "much", "must be a number of bytes"),
+        ("otlp_endpoint", "collector:4318", "must be an http"),
+        ("otlp_endpoint", "http://", "must be an http"),
+        ("otlp_endpoint", "http://host:port", "must be an http"),
+        ("otlp_endpoint", "ftp://host", "must be an http"),
+        ("otlp_headers", "novalue", "must be a list like name=value"),
+        ("otlp_headers", {"a": 1}, "both strings"),
+        ("otlp_headers", {"a": "1\r\nX: y"}, "must not hold a line break"),
+        ("destinations", {"endpoint": "http://a"}, "must be a list of destinations"),
+        ("destinations", "[{", "must be addresses or a JSON list"),
+        ("dialects", 7, "must be a list of names"),
+        ("record", True, "must be the path of a file"),
+        ("capture_content", "sometimes", "must be true or false"),
+        ("mask", [1], "must be a list of names, all strings"),
+        ("strict_masking", "very", "must be true or false"),
+        ("instrument", 7, "must be a list of names"),
+        ("propagate_threads", "x", "must be true or false"),
+        ("tracer_provider", object(), "must be an OpenTelemetry SDK TracerProvider"),
+    ],
+)
+def test_a_bad_value_is_told_with_its_setting_and_its_fault(keyword, value, fault):
+    """By keyword, and by variable where the value is text; the message says which."""
+    with pytest.raises(InvalidSettingError) as told:
+        settings({keyword: value})
+    assert str(told.value).startswith(f"{keyword} ")
+    assert fault in str(told.value)
+    if isinstance(value, str) and value.strip():
+        variable = f"SPANWISE_{keyword.upper()}"
+        with pytest.raises(InvalidSettingError, match=rf"^{keyword} \(from {variable}\) "):
+            settings(variables={variable: value})
+
+
+def test_an_unknown_setting_names_the_nearest():
+    """A typo is told with what was probably meant, and nothing is configured."""
+    with pytest.raises(UnknownSettingError, match="'sample_rat'; did you mean 'sample_rate'"):
+        spanwise.configure(sample_rat=0.5)
+    with pytest.raises(UnknownSettingError, match="known are .*traces_dir"):
+        spanwise.configure(zzzz=1)
+    assert spanwise._state.runtime is None
+
+
+def test_errors_are_of_one_tree():
+    """They can be caught as what they are: a wrong value."""
+    assert issubclass(UnknownSettingError, spanwise.ConfigurationError)
+    assert issubclass(InvalidSettingError, spanwise.ConfigurationError)
+    for error, builtin in (
+        (spanwise.ConfigurationError, ValueError),
+        (spanwise.DecorationError, TypeError),
+    ):
+        assert issubclass(error, spanwise.SpanwiseError)
+        assert issubclass(error, builtin)
+
+
+def test_no_error_and_no_repr_shows_a_header(monkeypatch):
+    """What is in headers is a secret."""
+    with pytest.raises(InvalidSettingError) as told:
+        settings({"otlp_headers": {"authorization": "Bearer hidden\n"}})
+    assert "hidden" not in str(told.value)
+    destination = Destination(endpoint="http://a", headers={"x-api-key": "hidden"})
+    assert "hidden" not in repr(destination)
+
+
+def test_a_recording_file_must_be_a_file(tmp_path):
+    """Not a folder, and not below a file."""
+    with pytest.raises(InvalidSettingError, match="is a folder"):
+        settings({"record": tmp_path})
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InvalidSettingError, match="is not a folder"):
+        settings({"record": tmp_path / "file" / "calls.jsonl"})
+
+
+def test_only_our_and_opentelemetrys_names_of_dotenv_are_read(tmp_path, monkeypatch):
+    """And the environment stays as it is."""
+    (tmp_path / ".env").write_text(
+        "# comment\nexport SPANWISE_SERVICE_NAME='quoted name'\nAWS_SECRET=x\nOTEL_X=1\n"
+    )
+    before = dict(os.environ)
+    environment = Environment.read(tmp_path)
+    assert "quoted name" == environment.get("SPANWISE_SERVICE_NAME")
+    assert "1" == environment.get("OTEL_X")
+    assert environment.get("AWS_SECRET") is None
+    assert before == dict(os.environ)
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (b"SPANWISE_ENVIRONMENT=good\nthis is (not = a line\x00\n'\n", "bad line"),
+        (b"SPANWISE_ENVIRONMENT=\xff\xfe\n", "undecodable"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_bad_dotenv_is_one_log_line_and_the_program_goes_on(tmp_path, caplog, content, name):
+    """The line says where, not what."""
+    (tmp_path / ".env").write_bytes(content)
+    spanwise.configure(traces_dir=None)
+    lines = [record.message for record in caplog.records]
+    assert 1 == len(lines)
+    assert ".env" in lines[0]
+    assert "not = a line" not in lines[0]
+
+
+def test_a_folder_called_dotenv_is_no_fault(tmp_path):
+    """It is simply not a file."""
+    (tmp_path / ".env").mkdir()
+    spanwise.configure(traces_dir=None)
+
+
+def where(keywords=None, variables=None):
+    environment = Environment(variables or {}, {})
+    return destinations.resolve(resolve(keywords or {}, environment), environment)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "variables", "address"),
+    [
+        ({"otlp_endpoint": "http://c:4318"}, {}, "http://c:4318/v1/traces"),
+        ({"otlp_endpoint": "http://c:4318/"}, {}, "http://c:4318/v1/traces"),
+        ({"otlp_endpoint": "http://c/x/v1/traces"}, {}, "http://c/x/v1/traces"),
+        ({}, {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c/base"}, "http://c/base/v1/traces"),
+        ({}, {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://c/as-is"}, "http://c/as-is"),
+        (
+            {},
+            {
+                "OTEL_EXPORTER_OTLP_ENDPOINT": "http://all",
+                "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://traces/x",
+            },
+            "http://traces/x",
+        ),
+        (
+            {"otlp_endpoint": "http://keyword"},
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://variable"},
+            "http://keyword/v1/traces",
+        ),
+        (
+            {},
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
+            "http://c:4317",
+        ),
+        ({"destinations": ["http://c:4318"]}, {}, "http://c:4318/v1/traces"),
+    ],
+)
+def test_an_address_is_base_or_full(keywords, variables, address):
+    """OpenTelemetry's rule for each way of saying it."""
+    assert [address] == [found.endpoint for found in where(keywords, variables)]
+
+
+def test_the_signals_own_variable_beats_the_general_one():
+    """For headers, protocol, timeout, compression and certificates."""
+    variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c"}
+    for name, general, own in (
+        ("HEADERS", "a=1", "b=2"),
+        ("TIMEOUT", "3", "4.5"),
+        ("COMPRESSION", "none", "gzip"),
+        ("CERTIFICATE", "/all.pem", "/traces.pem"),
+        ("CLIENT_KEY", "/all.key", "/traces.key"),
+        ("CLIENT_CERTIFICATE", "/all.crt", "/traces.crt"),
+    ):
+        variables[f"OTEL_EXPORTER_OTLP_{name}"] = general
+        variables[f"OTEL_EXPORTER_OTLP_TRACES_{name}"] = own
+    (found,) = where(variables=variables)
+    assert ((("b", "2"),), 4.5, "gzip", "/traces.pem", "/traces.key", "/traces.crt") == (
+        found.headers,
+        found.timeout_s,
+        found.compression,
+        found.certificate,
+        found.client_key,
+        found.client_certificate,
+    )
+
+
+@pytest.mark.parametrize(
+    ("keywords", "variables", "message"),
+    [
+        ({}, {"OTEL_EXPORTER_OTLP_ENDPOINT": "nonsense"}, "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        ({}, {"OTEL_EXPORTER_OTLP_PROTOCOL": "smoke"}, "OTEL_EXPORTER_OTLP_PROTOCOL"),
+        (
+            {"otlp_endpoint": "http://c"},
+            {"OTEL_EXPORTER_OTLP_TIMEOUT": "soon"},
+            "OTEL_EXPORTER_OTLP_TIMEOUT",
+        ),
+        (
+            {"otlp_endpoint": "http://c"},
+            {"OTEL_EXPORTER_OTLP_HEADERS": "novalue"},
+            "OTEL_EXPORTER_OTLP_HEADERS",
+        ),
+        ({"otlp_endpoint": "http://c", "dialects": ["brix"]}, {}, "did you mean 'brixo'"),
+        ({"destinations": [{"endpont": "http://c"}]}, {}, "'endpont'; did you mean 'endpoint'"),
+        ({"destinations": [{"headers": {}}]}, {}, "must each have an endpoint"),
+        ({"destinations": [7]}, {}, "must be addresses, mappings or Destination"),
+        (
+            {"destinations": [{"endpoint": "http://c", "dialects": ["x"]}]},
+            {},
+            "unknown dialect 'x'",
+        ),
+    ],
+)
+def test_a_bad_destination_is_told_with_where_it_came_from(keywords, variables, message):
+    """Addresses, protocols, timeouts, headers, dialects and options."""
+    with pytest.raises(InvalidSettingError, match=message):
+        where(keywords, variables)
+
+
+def test_headers_of_the_environment_go_to_no_other_destination():
+    """They are credentials for the one address that the environment names."""
+    found = where(
+        {"destinations": ["http://other"]},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_HEADERS": "a=1"},
+    )
+    assert [("http://c/v1/traces", (("a", "1"),)), ("http://other/v1/traces", ())] == [
+        (destination.endpoint, destination.headers) for destination in found
+    ]
