@@ -225,6 +225,20 @@ def where(keywords=None, variables=None):
             {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
             "http://c:4317",
         ),
+        (
+            {},
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "c:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
+            "https://c:4317",
+        ),
+        (
+            {},
+            {
+                "OTEL_EXPORTER_OTLP_ENDPOINT": "c:4317",
+                "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+                "OTEL_EXPORTER_OTLP_INSECURE": "true",
+            },
+            "http://c:4317",
+        ),
         ({"destinations": ["http://c:4318"]}, {}, "http://c:4318/v1/traces"),
     ],
 )

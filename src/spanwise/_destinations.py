@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Final
 
-from spanwise import _settings
+from spanwise import _guard, _settings
 from spanwise._settings import Environment, Fault, Settings
 from spanwise.dialects import DIALECTS
 from spanwise.errors import InvalidSettingError, nearest
@@ -91,6 +91,7 @@ def _main(settings: Settings, environment: Environment) -> Destination | None:
     protocol, protocol_source = _variable(environment, "PROTOCOL") or ("http/protobuf", None)
     if protocol == "http/json":
         # The Python exporters speak protobuf only; every collector that takes JSON takes it too.
+        _guard.warn("otlp protocol", f"{protocol_source}: http/protobuf is used, not http/json")
         protocol = "http/protobuf"
     if protocol not in PROTOCOLS:
         raise InvalidSettingError(
@@ -105,6 +106,8 @@ def _main(settings: Settings, environment: Environment) -> Destination | None:
         address += TRACES_PATH
     if address is None:
         return None
+    if protocol == "grpc":
+        address = _with_scheme(address, environment)
     headers: Any = settings.otlp_headers
     if not headers and (named := _variable(environment, "HEADERS")):
         headers = _checked("otlp_headers", named[1], _settings.headers, named[0])
@@ -135,6 +138,15 @@ def _from_variables(environment: Environment, protocol: str) -> tuple[str | None
         return None, None
     address, source = base
     return (address if protocol == "grpc" else address.rstrip("/") + TRACES_PATH), source
+
+
+def _with_scheme(address: str, environment: Environment) -> str:
+    """Return a gRPC address, which may be written without a scheme, with the one it means."""
+    if "://" in address:
+        return address
+    insecure, source = _variable(environment, "INSECURE") or ("false", None)
+    is_insecure = _checked("the OTLP connection", source, _settings.boolean, insecure)
+    return f"{'http' if is_insecure else 'https'}://{address}"
 
 
 def _variable(environment: Environment, name: str) -> tuple[str, str] | None:
