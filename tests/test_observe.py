@@ -320,6 +320,27 @@ async def test_a_block_object_can_be_shared_by_kept_and_left_out_traces(files):
     assert all(line["parent_id"] is not None for line in lines)
 
 
+async def test_leaving_a_shared_block_that_is_not_recorded_ends_nobody_elses(files):
+    """The one who entered last is still inside, whoever leaves first."""
+    block = spanwise.observe("shared")
+    both_inside, first_left = asyncio.Event(), asyncio.Event()
+
+    async def left_out():
+        with spanwise.sampled(False), spanwise.observe("root"), block:
+            await both_inside.wait()
+        first_left.set()
+
+    async def kept():
+        with block as observation:
+            both_inside.set()
+            await first_left.wait()
+            assert observation.is_recording()
+            observation.update(output="to the end")
+
+    await asyncio.gather(left_out(), kept())
+    assert files.observation("shared")["output"] == "to the end"
+
+
 def test_a_context_left_attached_in_a_block_does_not_keep_it_open(files):
     """What the program attached and forgot is undone with the block."""
     before = context_api.get_current()

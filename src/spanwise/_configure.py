@@ -9,7 +9,6 @@ from typing_extensions import Unpack
 
 from spanwise import _guard, _settings, _state
 from spanwise._settings import Environment, Settings, SettingsKeywords
-from spanwise.errors import SpanwiseError
 
 if TYPE_CHECKING:
     from spanwise._state import Runtime
@@ -45,7 +44,7 @@ def first_use(**defaults: Any) -> Runtime | None:
         return _state.runtime
     try:
         _apply(defaults, private=True)
-    except SpanwiseError as error:
+    except Exception as error:  # noqa: BLE001 - a decorated call must not fail for it
         _guard.swallow("first_use", error)
     return _state.runtime
 
@@ -57,10 +56,14 @@ def flush(timeout: float = _FLUSH_TIMEOUT_S) -> bool:
     there is no destination, written. Only what is ours is flushed.
 
     Args:
-        timeout: seconds.
+        timeout: seconds, at most an hour.
     """
     runtime = _state.runtime
-    return runtime is None or runtime.processor.force_flush(int(timeout * 1000))
+    if runtime is None:
+        return True
+    if not isinstance(timeout, (int, float)) or timeout != timeout:
+        raise TypeError(f"timeout must be a number of seconds, not {timeout!r}")
+    return runtime.processor.force_flush(int(min(max(timeout, 0), 3600) * 1000))
 
 
 def shutdown() -> None:
@@ -72,7 +75,8 @@ def shutdown() -> None:
         runtime, _state.runtime = _state.runtime, None
         _state.keywords.clear()
         if runtime is not None:
-            _carry_into_threads(False)
+            with _guard.guard("threads.uninstall"):
+                _carry_into_threads(False)
             runtime.processor.shutdown()
 
 

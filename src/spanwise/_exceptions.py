@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import linecache
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -12,6 +13,7 @@ from spanwise import _raw_fields as raw
 _FRAMES = 60
 _CHAINED = 6
 _LONGEST_MESSAGE = 8192
+_LONGEST_READ = 1 << 20
 _cause_of = BaseException.__dict__["__cause__"].__get__
 _context_of = BaseException.__dict__["__context__"].__get__
 _suppresses = BaseException.__dict__["__suppress_context__"].__get__
@@ -26,19 +28,26 @@ def type_of(error: BaseException) -> str:
     return raw.type_name(type(error))
 
 
-def message_of(error: BaseException) -> str:
-    """Return `str(error)`, or a note where that fails; always a valid text of bounded length."""
+def message_of(error: BaseException, mask: Callable[[str], str]) -> str:
+    """Return `str(error)`, masked, or a note where that fails; valid and of bounded length."""
     try:
         text = str(error)
+        text = text if type(text) is str else str.__str__(text)
     except BaseException:  # noqa: BLE001 - whatever str() does, the user's exception goes on
         return "<the exception's text cannot be read>"
+    length = len(text)
+    if length > _LONGEST_READ:
+        half = _LONGEST_READ // 2
+        text = f"{text[:half]}\n{text[-half:]}"
+    # Masked before it is cut: half of a secret could not be told any more.
+    text = mask(text.encode("utf-8", "backslashreplace").decode())
     if len(text) > _LONGEST_MESSAGE:
         half = _LONGEST_MESSAGE // 2
-        text = f"{text[:half]}…[$truncated: {len(text)} characters]…{text[-half:]}"
-    return text.encode("utf-8", "backslashreplace").decode()
+        text = f"{text[:half]}…[$truncated: {length} characters]…{text[-half:]}"
+    return text
 
 
-def stacktrace_of(error: BaseException) -> str:
+def stacktrace_of(error: BaseException, mask: Callable[[str], str]) -> str:
     """Return the traceback in Python's form, causes first, frames of Spanwise left out."""
     chain: list[tuple[BaseException, str]] = []
     seen: set[int] = set()
@@ -59,19 +68,19 @@ def stacktrace_of(error: BaseException) -> str:
     parts: list[str] = []
     for position in range(len(chain) - 1, -1, -1):
         part, link = chain[position]
-        parts.append(_one(part))
+        parts.append(_one(part, mask))
         if link:
             parts.append(link)
     return "".join(parts).encode("utf-8", "backslashreplace").decode()
 
 
-def _one(error: BaseException) -> str:
+def _one(error: BaseException, mask: Callable[[str], str]) -> str:
     frames = _frames(_traceback_of(error))
     lines = ["Traceback (most recent call last):\n", *frames] if frames else []
-    message = message_of(error)
+    message = message_of(error, mask)
     lines.append(f"{type_of(error)}: {message}\n" if message else f"{type_of(error)}\n")
     for position, inner in enumerate(_grouped(error)):
-        lines.append(f"  [{position + 1}] {type_of(inner)}: {message_of(inner)}\n")
+        lines.append(f"  [{position + 1}] {type_of(inner)}: {message_of(inner, mask)}\n")
     return "".join(lines)
 
 

@@ -34,10 +34,16 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _PEM_BEGIN = "-----BEGIN "
 _PEM_END = "-----END "
 _LABELS = frozenset({"name", "key", "header"})
-# What may be the name of a header or a setting, and is no sentence.
-_ONE_OR_TWO_WORDS = re.compile(r"[\w.:\-]{1,80}(?: [\w.\-]{1,40})?")
+# What may be the name of a header, or the label of a setting, and is no sentence.
+_NAME = re.compile(r"[\w.:\-]{1,80}")
+_LABEL = re.compile(r"[\w.:\-]{1,80}(?: [\w.\-]{1,40})?")
 _NUMBER = re.compile(r"[0-9][0-9.,_/%kKmMeE+\-]*")
 _HINTS = (*(hint for hint, _ in patterns.VALUE_SHAPES), "://", _PEM_BEGIN, _PEM_END)
+# The phrases by their first word.
+_PHRASES: Final = {
+    word: tuple(phrase for phrase in patterns.HARMLESS_PHRASES if phrase[0] == word)
+    for word, *_ in patterns.HARMLESS_PHRASES
+}
 _NEVER_A_COUNT = (
     *(str, bytes, bytearray, memoryview, uuid.UUID),
     *(list, tuple, set, frozenset, collections.deque),
@@ -133,10 +139,27 @@ class Masker:
             text = patterns.URL_PASSWORD.sub(rf"://\1:{MASK}@", text)
             text = patterns.URL_USER.sub(f"://{MASK}@", text)
         if self._may_name_a_secret(text):
-            text = patterns.BEARER.sub(_mask_bearer, text)
+            text = self._json_within(text)
+            text = patterns.BEARER.sub(self._mask_bearer, text)
             for header in patterns.HEADER_LINES:
                 text = header.sub(rf"\1\2{MASK}", text)
             text = self._without_assigned(text)
+        return text
+
+    def _json_within(self, text: str) -> str:
+        """Mask JSON that stands in the text: once as a whole, once line by line."""
+        text = self._json_between(text)
+        if "\n" in text:
+            text = "".join(map(self._json_between, text.splitlines(keepends=True)))
+        return text
+
+    def _json_between(self, text: str) -> str:
+        for opening, closing in (("{", "}"), ("[", "]")):
+            begin, end = text.find(opening), text.rfind(closing) + 1
+            if 0 <= begin < end:
+                masked = self._json_text(text[begin:end])
+                if masked is not None:
+                    return text[:begin] + masked + text[end:]
         return text
 
     def tree(self, value: Any) -> Any:
@@ -150,7 +173,7 @@ class Masker:
                 name = self.text(key) if type(key) is str else key
                 while name in masked:
                     name = f"{name} #{len(masked)}"
-                is_hidden = type(key) is str and self.hides(key, item)
+                is_hidden = type(key) is str and (self.hides(key, item) or self.hides(name, item))
                 masked[name] = MASK if is_hidden else self.tree(item)
             for name in ("value", "Value"):
                 if name in masked and self.names_a_secret(value.items()):
@@ -164,19 +187,21 @@ class Masker:
 
     def is_secret_pair(self, pair: Any) -> bool:
         """Return whether this is a (name, value) pair, as headers come, of a secret name."""
-        return len(pair) == 2 and isinstance(pair[1], (str, bytes)) and self._is_secret(pair[0])
+        return (
+            len(pair) == 2 and isinstance(pair[1], (str, bytes)) and self._is_secret(pair[0], _NAME)
+        )
 
     def names_a_secret(self, pairs: Iterable[tuple[Any, Any]]) -> bool:
         """Return whether the items describe a secret, as `{"name": "Authorization", ...}` does."""
         return any(
-            type(key) is str and key.lower() in _LABELS and self._is_secret(label)
+            type(key) is str and key.lower() in _LABELS and self._is_secret(label, _LABEL)
             for key, label in pairs
         )
 
-    def _is_secret(self, name: Any) -> bool:
+    def _is_secret(self, name: Any, form: re.Pattern[str]) -> bool:
         return (
             type(name) is str
-            and _ONE_OR_TWO_WORDS.fullmatch(name) is not None
+            and form.fullmatch(name) is not None
             and self.verdict(name) in (Verdict.ALWAYS, Verdict.SECRET)
         )
 
@@ -198,6 +223,8 @@ class Masker:
             if any(part in name for part in literal):
                 return Verdict.ALWAYS
         elif name in patterns.SAFE_NAMES or name.startswith(patterns.SAFE_PREFIXES):
+            return Verdict.SAFE
+        if not any(hint in name for hint in self._name_hints):
             return Verdict.SAFE
         words = [(m.group().lower(), m.start(), m.end()) for m in _WORD.finditer(key)]
         if any(word in patterns.SECRET_WORDS for word, _, _ in words):
@@ -249,23 +276,36 @@ class Masker:
             done = position = value.end()
         return "".join([*parts, text[done:]]) if parts else text
 
+    def _mask_bearer(self, match: re.Match[str]) -> str:
+        scheme, space, value = match.groups()
+        following = match.string[match.end() : match.end() + 1]
+        is_assigned = value.endswith("=") and following in ("'", '"', "\\")
+        if is_assigned and self.verdict(value.rstrip("=")) is not Verdict.SAFE:
+            return match.group()  # `bearer api_key="x"` is masked as an assignment
+        if scheme.lower() == "basic":
+            # "basic" is also an English word: what follows it must look like base64.
+            mixed = any(c.isdigit() for c in value) or value.endswith("=")
+            if len(value) < 12 or not mixed:
+                return match.group()
+        elif value.rstrip(".").lower() in patterns.NOT_A_BEARER_TOKEN:
+            return match.group()
+        return f"{scheme}{space}{MASK}"
+
 
 def _without_harmless(key: str, words: list[tuple[str, int, int]]) -> str:
     """Blank out of the key its harmless words and phrases, leaving the rest as it stands."""
     harmless: list[tuple[int, int]] = [
         (start, end) for word, start, end in words if word in patterns.HARMLESS_WORDS
     ]
-    names = tuple(word for word, _, _ in words)
-    for phrase in patterns.HARMLESS_PHRASES:
-        width = len(phrase)
-        harmless += [
-            (words[i][1], words[i + width - 1][2])
-            for i in range(len(names) - width + 1)
-            if names[i : i + width] == phrase
-        ]
+    for i, (word, start, _) in enumerate(words):
+        for phrase in _PHRASES.get(word, ()):
+            run = words[i : i + len(phrase)]
+            if tuple(part for part, _, _ in run) == phrase:
+                harmless.append((start, run[-1][2]))
+    letters = list(key)
     for start, end in harmless:
-        key = key[:start] + " " * (end - start) + key[end:]
-    return key
+        letters[start:end] = " " * (end - start)
+    return "".join(letters)
 
 
 def _opening_quote(value: str) -> str:
@@ -279,31 +319,25 @@ def _is_credential(name: re.Match[str], verdict: Verdict) -> bool:
     found = patterns.UNQUOTED.match(text, start, start + _LOOKED_AT)
     if found is None:
         return False
-    value = found.group()
-    if text[max(0, name.start() - 1) : name.start()] in ("?", "&") and "=" in name[2]:
+    value, is_assigned = found.group(), "=" in name[2]
+    before = text[max(0, name.start() - 3) : name.start()]
+    if is_assigned and before.endswith(("?", "&")):
         return True
+    if before == "://" or patterns.VERSION_OR_PORT.fullmatch(value):
+        return False
+    if not is_assigned and name[1].lower().endswith(patterns.NOT_A_NAME):
+        return False
     if len(value) >= 6 and any(character.isdigit() for character in value):
         return True
     if verdict is Verdict.COUNTS or name[1].lower() in ("key", "token"):
         return False
-    if ":" not in name[2]:
+    if is_assigned:
         return True
     # In prose more words follow.
     rest = text[found.end() : found.end() + _LOOKED_AT].splitlines()
     is_alone = not rest or not rest[0].strip() or not rest[0][0].isspace()
-    return is_alone and len(value) >= 4 and value.rstrip(".!?").lower() not in patterns.NOT_A_VALUE
-
-
-def _mask_bearer(match: re.Match[str]) -> str:
-    scheme, space, value = match.groups()
-    if scheme.lower() == "basic":
-        # "basic" is also an English word: what follows it must look like base64.
-        mixed = any(c.isdigit() for c in value) or value.endswith("=")
-        if len(value) < 12 or not mixed:
-            return match.group()
-    elif value.rstrip(".").lower() in patterns.NOT_A_BEARER_TOKEN:
-        return match.group()
-    return f"{scheme}{space}{MASK}"
+    word = value.rstrip(".!?").lower()
+    return is_alone and len(value) >= 4 and word not in patterns.NOT_A_VALUE
 
 
 def _without_private_keys(text: str) -> str:

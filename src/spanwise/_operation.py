@@ -364,9 +364,11 @@ def finish(
                 found = stream.usage if stream is not None else usage_of(result)
                 given = observation._given  # what the program counted itself stands
                 attributes |= {name: found[name] for name in found if name not in given}
-    except BaseException as error:  # noqa: BLE001 - the span must end whatever happens
-        _note("operation.finish", error)
-    _end(observation, attributes, end_time_ns)
+    except Exception as error:  # noqa: BLE001 - the guard, inline: this is the hot path
+        _guard.swallow("operation.finish", error)
+    finally:
+        # A KeyboardInterrupt that arrives here belongs to the program and goes on to it.
+        _end(observation, attributes, end_time_ns)
 
 
 def fail(observation: Observation, error: BaseException, *, stream: Stream | None = None) -> None:
@@ -381,22 +383,23 @@ def fail(observation: Observation, error: BaseException, *, stream: Stream | Non
                 keeps = observation._plan.capture_output and runtime.settings.capture_content
                 if keeps and not observation.was_given("output"):
                     attributes[semconv.OBSERVATION_OUTPUT] = stream.text(runtime.encoder)
-    except BaseException as fault:  # noqa: BLE001 - the span must end whatever happens
-        _note("operation.fail", fault)
-    _end(observation, attributes)
+    except Exception as fault:  # noqa: BLE001 - the guard, inline: this is the hot path
+        _guard.swallow("operation.fail", fault)
+    finally:
+        _end(observation, attributes)
 
 
 def _describe_error(observation: Observation, error: BaseException) -> dict[str, Any]:
     """Put the exception on the span as status and event; return it as attributes."""
     assert observation._runtime is not None  # noqa: S101 - asked by both callers
     mask = observation._runtime.encoder.masker.text
-    kind, message = _exceptions.type_of(error), mask(_exceptions.message_of(error))
+    kind, message = _exceptions.type_of(error), _exceptions.message_of(error, mask)
     observation._span.add_event(
         "exception",
         {
             semconv.EXCEPTION_TYPE: kind,
             semconv.EXCEPTION_MESSAGE: message,
-            semconv.EXCEPTION_STACKTRACE: mask(_exceptions.stacktrace_of(error)),
+            semconv.EXCEPTION_STACKTRACE: mask(_exceptions.stacktrace_of(error, mask)),
             semconv.EXCEPTION_ESCAPED: "True",
         },
     )
@@ -441,7 +444,8 @@ def _start(
             plan.binder.bind(args, kwargs)
         )
     call_context = context
-    if plan.call_binder is not None and _state.call_listeners:
+    wants_call = plan.call_binder is not None and _state.call_listeners
+    if plan.call_binder is not None and wants_call and runtime.settings.capture_content:
         call = Call(plan.target, plan.call_binder.bind(args, kwargs))
         call_context = with_call(call, context)
     span = runtime.tracer.start_span(
@@ -472,18 +476,15 @@ def _end(
                 attributes |= {key: stamped[key] for key in stamped if key not in have}
         if attributes:
             span.set_attributes(attributes)
-        span.end(end_time_ns)
-    except BaseException as error:  # noqa: BLE001 - the caller's context must come back
-        _note("operation.end", error)
+    except Exception as error:  # noqa: BLE001 - the span must end all the same
+        _guard.swallow("operation.end", error)
     finally:
-        observation.detach()
-
-
-def _note(place: str, error: BaseException) -> None:
-    if isinstance(error, Exception):
-        _guard.swallow(place, error)
-    else:
-        _state.count(f"failures.{place}")
+        try:
+            span.end(end_time_ns)
+        except Exception as error:  # noqa: BLE001 - a processor of the user's may raise
+            _guard.swallow("operation.end", error)
+        finally:
+            observation.detach()
 
 
 def _left_out(plan: Plan, trace_id: int, context: Context) -> Observation:

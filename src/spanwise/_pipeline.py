@@ -22,10 +22,11 @@ from spanwise._provider import (
 )
 from spanwise._settings import Environment, Settings
 from spanwise._state import Runtime
+from spanwise.errors import InvalidSettingError
 from spanwise.export.call_recordings import CallRecordings, recordings_at
 from spanwise.export.jsonl_files import JsonlFiles
 from spanwise.export.otlp import OtlpSink
-from spanwise.export.record import SCOPE_NAME
+from spanwise.export.record import SCOPE_NAME, masked_attributes
 from spanwise.processors.delegating import DelegatingSpanProcessor, Sink, Wiring
 
 # The processor that is in place on a provider; a provider can only be added to.
@@ -63,7 +64,7 @@ def build(
             sinks=sinks,
             masker=masker,
             capture_content=settings.capture_content,
-            resource=described_resource(settings),
+            resource=masked_attributes(described_resource(settings), masker),
             filtering=None if owns else sampling,
             recordings=recordings,
         )
@@ -115,8 +116,14 @@ def _placed(provider: Any) -> DelegatingSpanProcessor:
     processor = getattr(provider, _PLACED, None)
     if not isinstance(processor, DelegatingSpanProcessor):
         processor = DelegatingSpanProcessor()
+        try:
+            setattr(provider, _PLACED, processor)
+        except AttributeError:
+            name = type(provider).__qualname__
+            raise InvalidSettingError(
+                "tracer_provider", f"({name}) takes no attribute, so it cannot be found again"
+            ) from None
         provider.add_span_processor(processor)
-        setattr(provider, _PLACED, processor)
     return processor
 
 
@@ -131,10 +138,16 @@ def _sinks(
     folder = _traces_dir(settings, bool(destinations))
     if folder is not None:
         folder = folder.absolute()
+        wanted = (folder, settings.traces_max_bytes)
         files = next(
-            (s for s in existing if isinstance(s, JsonlFiles) and s.folder == folder), None
+            (
+                s
+                for s in existing
+                if isinstance(s, JsonlFiles) and (s.folder, s.max_bytes) == wanted
+            ),
+            None,
         )
-        sinks.append(files or JsonlFiles(folder, settings.traces_max_bytes))
+        sinks.append(files or JsonlFiles(*wanted))
     for destination in destinations:
         sent = next(
             (s for s in existing if isinstance(s, OtlpSink) and s.destination == destination), None

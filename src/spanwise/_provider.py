@@ -91,13 +91,19 @@ def make_provider(settings: Settings, environment: Environment) -> SpanwiseTrace
     """Return a new provider; it is not made the global one, and has no processor yet."""
     own_limit = None if os.environ.get(OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT) else _ATTRIBUTES
     _, root = sampling_of(settings, environment)
+    try:
+        limits = SpanLimits(max_span_attributes=own_limit)
+    except ValueError as error:
+        raise InvalidSettingError(
+            "OpenTelemetry's span limits", f"cannot be used: {error}"
+        ) from None
     return SpanwiseTracerProvider(
         sampler=LiveSampler(root),
         resource=Resource.create(resource_of(environment)),
         # Ending is ours to do, in bounded time: see _configure.
         shutdown_on_exit=False,
         id_generator=RandomIds(),
-        span_limits=SpanLimits(max_span_attributes=own_limit),
+        span_limits=limits,
     )
 
 

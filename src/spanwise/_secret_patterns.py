@@ -235,7 +235,18 @@ NOT_A_BEARER_TOKEN: Final = frozenset(
     """.split()
 )
 
-BEARER: Final = re.compile(r"(?i)\b(bearer|basic)(\s{1,4})([A-Za-z0-9._~+/=\-]{8,})")
+# What these names end in, where a colon follows, is a place, as in "auth.py:12", or a fault.
+NOT_A_NAME: Final = (
+    *("error", "exception", "warning"),
+    *(
+        ".c .cc .cpp .cs .css .go .h .hpp .html .ini .java .js .json .jsx .kt .lock .log .md".split()
+    ),
+    *(".php .py .pyi .rb .rs .scala .sh .sql .swift .toml .ts .tsx .txt .xml .yaml .yml".split()),
+)
+# `1.12.3-alpine` is a version, `8443/login` a port and a path.
+VERSION_OR_PORT: Final = re.compile(r"v?[0-9]+(?:\.[0-9]+){1,3}[\w.+\-]*|[0-9]{2,5}/.*")
+
+BEARER: Final = re.compile(r"(?i)\b(bearer|basic)([ \t]{1,4})([A-Za-z0-9._~+/=\-]{8,})")
 PRIVATE_KEY_LINE: Final = re.compile(r"-----(BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 URL_PASSWORD: Final = re.compile(r"://([^\s/:@?#\"']{0,256}):([^\s/\"']{1,512})@")
 URL_USER: Final = re.compile(r"://([A-Za-z0-9_\-.~%]{20,256})@")
@@ -246,19 +257,20 @@ HEADER_LINES: Final = tuple(
     re.compile(
         rf"(?i)(?:(?<![\w\-])|(?<=\\[nrt])){before}"
         r"((?:proxy-)?authorization|(?:set-)?cookie)"
-        r"(\\{0,3}[\"']?\s{0,4}:(?!\s{0,4}\\{0,3}[\"'])\s{0,4})"
+        r"(\\{0,3}[\"']?[ \t]{0,4}:(?!\s{0,4}\\{0,3}[\"'])[ \t]{0,4})"
         rf"([^\r\n\\{until}]+)"
     )
     for before, until in ((r"(?<=\")", r"\""), (r"(?<=')", "'"), (r"(?<![\"'])", ""))
 )
 
 # `name = `, `"name": `, `--name=`, `name: Type = `: the value's verdict depends on the name's.
+# All on one line: what follows an empty `NAME=` is the next name.
 NAME: Final = re.compile(
     r"(?<![\w.\-])([A-Za-z_\-][\w.\-]{0,80})"
-    r"(\\{0,3}[\"']?\]?\s{0,4}"
-    r"(?::\s{0,4}[A-Za-z_][\w.]{0,40}(?:\[[\w.,| ]{0,40}\])?(?: \| \w{1,40}){0,4}\s{1,2}=(?!=)"
-    r"|!?[:=]{1,2}>?)"
-    r"\s{0,4}(?:[bBfFrRuU]{1,2}(?=[\"']))?)"
+    r"(\\{0,3}[\"']?\]?[ \t]{0,4}"
+    r"(?::[ \t]{0,4}[A-Za-z_][\w.]{0,40}(?:\[[\w.,| ]{0,40}\])?(?: \| \w{1,40}){0,4} {1,2}=(?!=)"
+    r"|:=|=>|!?={1,3}|:(?!:))"
+    r"[ \t]{0,4}(?:[bBfFrRuU]{1,2}(?=[\"']))?)"
 )
 # A string in quotes, within JSON once or twice escaped too: the closing quote has as many
 # backslashes as the opening one. It may be cut short. No two alternatives can begin alike.
@@ -273,5 +285,5 @@ QUOTED: Final = re.compile(
 )
 # What stands without quotes, and the string that a call such as `SecretStr("x")` is given.
 UNQUOTED: Final = re.compile(
-    r"[^\s,;&\"'(){}\[\]<>\\]+(?:\(\s{0,4}[bBfFrRuU]{0,2}(?:\"[^\"\n]*\"?|'[^'\n]*'?))?"
+    r"[^\s,;&\"'(){}\[\]<>\\]+(?:\([ \t]{0,4}[bBfFrRuU]{0,2}(?:\"[^\"\n]*\"?|'[^'\n]*'?))?"
 )

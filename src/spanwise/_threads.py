@@ -16,47 +16,72 @@ from typing import Any
 import wrapt
 from opentelemetry.context import _RUNTIME_CONTEXT, Context
 
+from spanwise import _guard
+
 _POOL_WORKER = pool_module._worker
 
-
-def is_installed() -> bool:
-    """Return whether threads carry the context now."""
-    return isinstance(threading.Thread.__dict__["start"], wrapt.FunctionWrapper)
+# (owner, name, our wrapper), of those in place. Somebody else may wrap the same methods.
+_placed: list[tuple[Any, str, Any]] = []
+_is_active = False
 
 
 def install() -> None:
     """Carry the context into threads from now on."""
-    if not is_installed():
-        wrapt.wrap_function_wrapper(threading.Thread, "start", _start)
-        wrapt.wrap_function_wrapper(ThreadPoolExecutor, "submit", _submit)
+    global _is_active
+    _is_active = True
+    if not _placed:
+        for owner, name, wrapper in (
+            (threading.Thread, "start", _start),
+            (ThreadPoolExecutor, "submit", _submit),
+        ):
+            wrapt.wrap_function_wrapper(owner, name, wrapper)
+            _placed.append((owner, name, vars(owner)[name]))
 
 
 def uninstall() -> None:
-    """Leave threads alone again."""
-    if is_installed():
-        threading.Thread.start = threading.Thread.__dict__["start"].__wrapped__  # type: ignore[method-assign]
-        ThreadPoolExecutor.submit = ThreadPoolExecutor.__dict__["submit"].__wrapped__  # type: ignore[method-assign]
+    """Leave threads alone again; a wrapper that another one was put around stays, inert."""
+    global _is_active
+    _is_active = False
+    for entry in list(_placed):
+        owner, name, ours = entry
+        if vars(owner).get(name) is ours:
+            setattr(owner, name, ours.__wrapped__)
+            _placed.remove(entry)
 
 
 def _start(wrapped: Callable[[], None], thread: Any, args: Any, kwargs: Any) -> None:
-    context = _RUNTIME_CONTEXT.get_current()
-    is_pool_worker = getattr(thread, "_target", None) is _POOL_WORKER
-    if context and not is_pool_worker and not thread._started.is_set():
-        run = thread.run
-
-        def run_in_context() -> None:
-            # The thread is as it was made by the time its own code runs.
-            vars(thread).pop("run", None)
-            _run(context, run)
-
-        thread.run = run_in_context
+    if _is_active:
+        with _guard.guard("threads.start"):
+            _prepare(thread)
     wrapped(*args, **kwargs)
 
 
-def _submit(wrapped: Callable[..., Any], pool: Any, args: Any, kwargs: Any) -> Any:
+def _prepare(thread: Any) -> None:
+    """Have the thread's `run` begin in the context of now."""
     context = _RUNTIME_CONTEXT.get_current()
-    if context and args:
-        args = (functools.partial(_run, context, args[0]), *args[1:])
+    own = vars(thread)
+    if not context or "_started" not in own or thread._started.is_set():
+        return  # nothing to carry, or a thread that start() will refuse
+    if own.get("_target") is _POOL_WORKER:
+        return
+    run, was_own = thread.run, "run" in own
+
+    def run_in_context() -> None:
+        # The thread is as it was made by the time its own code runs.
+        if was_own:
+            own["run"] = run
+        else:
+            own.pop("run", None)
+        _run(context, run)
+
+    own["run"] = run_in_context
+
+
+def _submit(wrapped: Callable[..., Any], pool: Any, args: Any, kwargs: Any) -> Any:
+    if _is_active and args:
+        context = _RUNTIME_CONTEXT.get_current()
+        if context:
+            args = (functools.partial(_run, context, args[0]), *args[1:])
     return wrapped(*args, **kwargs)
 
 

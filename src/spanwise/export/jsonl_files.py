@@ -51,7 +51,7 @@ class JsonlFiles:
 
     def __init__(self, folder: Path, max_bytes: int = _settings.DEFAULT_MAX_BYTES) -> None:
         self.folder = folder
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._file_bytes = max(1, min(_FILE_BYTES, max_bytes // 8))
         self._files = {stem: _Daily(folder, stem, self._file_bytes) for stem in STEMS}
         self._lines = 0
@@ -93,7 +93,7 @@ class JsonlFiles:
         total = sum(size for _, size, _ in files)
         current = {file.current_path() for file in self._files.values()}
         for _, size, path in sorted(files):
-            if total <= self._max_bytes:
+            if total <= self.max_bytes:
                 return
             if path in current:
                 continue
