@@ -253,10 +253,11 @@ def test_every_decorator_opens_a_block_of_its_type(files, type):
 
 def test_a_block_without_output_has_none(files):
     """Nothing is captured that the program did not give."""
-    with spanwise.observe("x"):
+    with spanwise.observe("x") as observation:
         pass
     (line,) = files.observations()
     assert (line["input"], line["output"], line["metadata"]) == (None, None, {})
+    assert semconv.OBSERVATION_OUTPUT not in observation.span.attributes
 
 
 def test_a_block_gives_the_callers_context_back(files):

@@ -436,10 +436,10 @@ def test_seeding_the_random_generator_repeats_no_ids(files):
     """Experiments seed it; two runs are two traces all the same."""
     for _ in range(3):
         random.seed(1234)
-        make_traces(2)
+        make_traces(100)  # enough for several helpings of randomness
     lines = files.observations()
-    assert len({line["trace_id"] for line in lines}) == 6
-    assert len({line["id"] for line in lines}) == 6 * SPANS_OF_A_TRACE
+    assert len({line["trace_id"] for line in lines}) == 300
+    assert len({line["id"] for line in lines}) == 300 * SPANS_OF_A_TRACE
 
 
 @pytest.mark.parametrize("rate", [1, 0.5, 0])
@@ -447,10 +447,10 @@ def test_the_programs_random_numbers_are_the_same_with_tracing(files, rate):
     """Nothing is drawn from `random`: a seeded program draws what it would draw without us."""
     spanwise.configure(sample_rate=rate)
     random.seed(1234)
-    expected = [random.random() for _ in range(20)]
+    expected = [random.random() for _ in range(400)]
     random.seed(1234)
     drawn: list[Any] = []
-    for n in range(10):
+    for n in range(200):
         drawn.append(random.random())
         ours_at_the_root(n)
         drawn.append(random.random())
@@ -458,13 +458,10 @@ def test_the_programs_random_numbers_are_the_same_with_tracing(files, rate):
     assert drawn == expected
 
 
-def test_ids_are_valid_and_never_repeat(files):
-    """Of right length, not zero, and each its own."""
-    make_traces(300)
+def test_ids_are_valid(files):
+    """Of the right length, and not zero."""
+    make_traces(100)
     lines = files.observations()
-    ids = [line["id"] for line in lines]
-    assert len(set(ids)) == len(ids) == 300 * SPANS_OF_A_TRACE
-    assert all(len(span_id) == 16 and int(span_id, 16) for span_id in ids)
+    assert all(len(line["id"]) == 16 and int(line["id"], 16) for line in lines)
     trace_ids = {line["trace_id"] for line in lines}
-    assert len(trace_ids) == 300
     assert all(len(trace_id) == 32 and int(trace_id, 16) for trace_id in trace_ids)

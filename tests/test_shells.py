@@ -1926,6 +1926,27 @@ def test_a_fault_of_ours_at_the_start_leaves_the_call_as_it_is(files, swallowed,
     assert swallowed() == {"failures.operation.start": 2}
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_interrupt_that_arrives_in_our_code_is_the_programs(files, monkeypatch, fails):
+    """Ctrl-C while a span is ended: the span ends, the context is back, the program hears it."""
+
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    @spanwise.tool(capture_input=False)
+    def call():
+        monkeypatch.setattr("spanwise._encoding.Encoder.dumps", interrupted)
+        monkeypatch.setattr("spanwise._exceptions.stacktrace_of", interrupted)
+        if fails:
+            raise Plain("no")
+
+    before = context_api.get_current()
+    with pytest.raises(KeyboardInterrupt):
+        call()
+    assert context_api.get_current() is before
+    assert [line["name"] for line in files.observations()] == ["call"]
+
+
 def test_shells_are_functions():
     """`wrap` returns plain functions, so that they bind as methods."""
     for function, _ in FLAVOURS.values():

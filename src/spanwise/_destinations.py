@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ TRACES_PATH: Final = "/v1/traces"
 PROTOCOLS: Final = ("http/protobuf", "grpc")
 COMPRESSIONS: Final = ("none", "gzip", "deflate")
 DEFAULT_TIMEOUT_S: Final = 10.0
+_AMONG_COMPRESSIONS = f"among {', '.join(COMPRESSIONS)}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,19 +48,18 @@ class Destination:
     client_certificate: str | None = None
 
     def __post_init__(self) -> None:
-        address = _settings.endpoint(self.endpoint)
-        if address is None:
+        if _settings.endpoint(self.endpoint) is None:
             raise Fault("must have an endpoint")
         if self.protocol not in PROTOCOLS:
             raise Fault(f"must have a protocol among {', '.join(PROTOCOLS)}, not {self.protocol!r}")
         if self.compression not in COMPRESSIONS:
-            raise Fault(f"must have a compression among {', '.join(COMPRESSIONS)}")
-        if not self.timeout_s > 0:
-            raise Fault("must have a timeout_s above 0")
-        dialects = (self.dialects,) if isinstance(self.dialects, str) else tuple(self.dialects)
+            raise Fault(f"must have a compression {_AMONG_COMPRESSIONS}")
+        dialects = _settings.names(self.dialects)
         for name in dialects:
             check_dialect(name)
-        object.__setattr__(self, "endpoint", address)
+        # As it was given, with the slash at its end: to a server these may be two addresses.
+        object.__setattr__(self, "endpoint", self.endpoint.strip())
+        object.__setattr__(self, "timeout_s", _seconds(self.timeout_s))
         object.__setattr__(self, "headers", _settings.headers(self.headers))
         object.__setattr__(self, "dialects", dialects)
 
@@ -89,6 +90,7 @@ def resolve(settings: Settings, environment: Environment) -> tuple[Destination, 
 
 def _main(settings: Settings, environment: Environment) -> Destination | None:
     protocol, protocol_source = _variable(environment, "PROTOCOL") or ("http/protobuf", None)
+    protocol = protocol.strip()
     if protocol == "http/json":
         # The Python exporters speak protobuf only; every collector that takes JSON takes it too.
         _guard.warn("otlp protocol", f"{protocol_source}: http/protobuf is used, not http/json")
@@ -112,13 +114,16 @@ def _main(settings: Settings, environment: Environment) -> Destination | None:
     if not headers and (named := _variable(environment, "HEADERS")):
         headers = _checked("otlp_headers", named[1], _settings.headers, named[0])
     timeout, timeout_source = _variable(environment, "TIMEOUT") or (DEFAULT_TIMEOUT_S, None)
+    compression, compression_source = _variable(environment, "COMPRESSION") or ("none", None)
     options = {
         "endpoint": address,
         "headers": headers,
         "protocol": protocol,
         "dialects": settings.dialects,
         "timeout_s": _checked("the OTLP timeout", timeout_source, _seconds, timeout),
-        "compression": (_variable(environment, "COMPRESSION") or ("none",))[0].lower(),
+        "compression": _checked(
+            "the OTLP compression", compression_source, _compression, compression
+        ),
         "certificate": (_variable(environment, "CERTIFICATE") or (None,))[0],
         "client_key": (_variable(environment, "CLIENT_KEY") or (None,))[0],
         "client_certificate": (_variable(environment, "CLIENT_CERTIFICATE") or (None,))[0],
@@ -156,11 +161,18 @@ def _variable(environment: Environment, name: str) -> tuple[str, str] | None:
 def _seconds(value: object) -> float:
     try:
         seconds = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise Fault(f"must be a number of seconds, not {value!r}") from None
-    if not seconds > 0:
-        raise Fault("must be above 0 seconds")
+    except (OverflowError, TypeError, ValueError):
+        raise Fault(f"must be a number of seconds above 0, not {value!r}") from None
+    if not 0 < seconds < math.inf:
+        raise Fault(f"must be a number of seconds above 0, not {value!r}")
     return seconds
+
+
+def _compression(value: str) -> str:
+    name = value.strip().lower()
+    if name not in COMPRESSIONS:
+        raise Fault(f"must be {_AMONG_COMPRESSIONS}, not {value!r}")
+    return name
 
 
 def _from_value(value: Any) -> Destination:

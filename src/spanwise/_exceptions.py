@@ -14,6 +14,7 @@ _FRAMES = 60
 _CHAINED = 6
 _LONGEST_MESSAGE = 8192
 _LONGEST_READ = 1 << 20
+_LONGEST_LINE = 400
 _cause_of = BaseException.__dict__["__cause__"].__get__
 _context_of = BaseException.__dict__["__context__"].__get__
 _suppresses = BaseException.__dict__["__suppress_context__"].__get__
@@ -75,7 +76,7 @@ def stacktrace_of(error: BaseException, mask: Callable[[str], str]) -> str:
 
 
 def _one(error: BaseException, mask: Callable[[str], str]) -> str:
-    frames = _frames(_traceback_of(error))
+    frames = _frames(_traceback_of(error), mask)
     lines = ["Traceback (most recent call last):\n", *frames] if frames else []
     message = message_of(error, mask)
     lines.append(f"{type_of(error)}: {message}\n" if message else f"{type_of(error)}\n")
@@ -84,7 +85,7 @@ def _one(error: BaseException, mask: Callable[[str], str]) -> str:
     return "".join(lines)
 
 
-def _frames(traceback: TracebackType | None) -> list[str]:
+def _frames(traceback: TracebackType | None, mask: Callable[[str], str]) -> list[str]:
     entries: list[tuple[Any, int]] = []
     while traceback is not None:
         entries.append((traceback.tb_frame, traceback.tb_lineno))
@@ -100,10 +101,20 @@ def _frames(traceback: TracebackType | None) -> list[str]:
         code = frame.f_code
         name = getattr(code, "co_qualname", code.co_name)
         lines.append(f'  File "{code.co_filename}", line {number}, in {name}\n')
-        source = linecache.getline(code.co_filename, number, frame.f_globals).strip()
+        source = _source_line(frame, number, mask)
         if source:
             lines.append(f"    {source}\n")
     return lines
+
+
+def _source_line(frame: Any, number: int, mask: Callable[[str], str]) -> str:
+    try:
+        line = linecache.getline(frame.f_code.co_filename, number, frame.f_globals).strip()
+    except Exception:  # noqa: BLE001 - a module's loader is asked, which may be anyone's
+        return ""
+    if len(line) > _LONGEST_LINE:  # of a minified or generated file
+        line = f"{mask(line[:_LONGEST_READ])[:_LONGEST_LINE]}…"
+    return line
 
 
 def _is_ours(filename: str) -> bool:

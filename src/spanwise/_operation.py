@@ -485,6 +485,9 @@ def _end(
             _guard.swallow("operation.end", error)
         finally:
             observation.detach()
+    if observation._plan.type == "interaction" and observation._runtime is not None:
+        # One request is answered: what it made is sent now, without being waited for.
+        observation._runtime.processor.wake()
 
 
 def _left_out(plan: Plan, trace_id: int, context: Context) -> Observation:

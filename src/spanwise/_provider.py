@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
+from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
 from opentelemetry.context import Context
 from opentelemetry.sdk.environment_variables import (
+    OTEL_ATTRIBUTE_COUNT_LIMIT,
     OTEL_RESOURCE_ATTRIBUTES,
     OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT,
     OTEL_TRACES_SAMPLER,
@@ -23,7 +25,7 @@ from opentelemetry.trace import Link, SpanKind, TraceState
 from opentelemetry.util.types import Attributes
 
 from spanwise import _ids, _state
-from spanwise._sampling import Sampling
+from spanwise._sampling import Sampling, forced_decision
 from spanwise._settings import Environment, Settings
 from spanwise.errors import InvalidSettingError
 
@@ -69,10 +71,14 @@ class LiveSampler(sdk_sampling.Sampler):
         links: Sequence[Link] | None = None,
         trace_state: TraceState | None = None,
     ) -> sdk_sampling.SamplingResult:
-        context = parent_context if parent_context is not None else Context()
-        parent = trace_api.get_current_span(parent_context).get_span_context()
+        # The SDK passes None for the current context.
+        context = parent_context if parent_context is not None else context_api.get_current()
+        parent = trace_api.get_current_span(context).get_span_context()
         runtime = _state.runtime
-        if parent.is_valid and self._root is None:
+        forced = None if parent.is_valid else forced_decision(context)
+        if forced is not None:
+            keep = forced
+        elif parent.is_valid and self._root is None:
             keep = parent.trace_flags.sampled
         elif self._root is not None:
             return self._root.should_sample(parent_context, trace_id, name, kind, attributes, links)
@@ -89,7 +95,10 @@ class LiveSampler(sdk_sampling.Sampler):
 
 def make_provider(settings: Settings, environment: Environment) -> SpanwiseTracerProvider:
     """Return a new provider; it is not made the global one, and has no processor yet."""
-    own_limit = None if os.environ.get(OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT) else _ATTRIBUTES
+    chosen = os.environ.get(OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT) or os.environ.get(
+        OTEL_ATTRIBUTE_COUNT_LIMIT
+    )
+    own_limit = None if chosen else _ATTRIBUTES
     _, root = sampling_of(settings, environment)
     try:
         limits = SpanLimits(max_span_attributes=own_limit)
@@ -99,7 +108,7 @@ def make_provider(settings: Settings, environment: Environment) -> SpanwiseTrace
         ) from None
     return SpanwiseTracerProvider(
         sampler=LiveSampler(root),
-        resource=Resource.create(resource_of(environment)),
+        resource=Resource.create({**resource_of(environment), **described_resource(settings)}),
         # Ending is ours to do, in bounded time: see _configure.
         shutdown_on_exit=False,
         id_generator=RandomIds(),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from types import BuiltinFunctionType, FunctionType, GetSetDescriptorType, MemberDescriptorType
 from typing import Any, Final
@@ -144,8 +144,8 @@ def fields(value: object, names: tuple[str, ...], width: int) -> tuple[list[tupl
     What a pydantic model took as extra counts as a field.
     """
     if issubclass(type(value), tuple):
-        items = tuple.__iter__(value)  # type: ignore[arg-type]
-        pairs: list[tuple[str, Any]] = list(zip(names, items))  # noqa: B905 - as many as there are
+        items: Iterator[Any] = tuple.__iter__(value)  # type: ignore[arg-type]
+        pairs = list(zip(names, items))  # noqa: B905 - as many as there are
         return pairs[:width], len(pairs)
     held: list[tuple[str, Any]] = []
     for name in names:

@@ -34,9 +34,9 @@ class Sampling:
 
     def keeps(self, trace_id: int, context: Context) -> bool:
         """Return whether a trace that starts in this context with this id is kept."""
-        forced = context.get(_FORCED)
-        if isinstance(forced, _Entered):
-            return forced.keep
+        forced = forced_decision(context)
+        if forced is not None:
+            return forced
         return (trace_id & _RATIO_MASK) < self.bound
 
     def keeps_all(self, context: Context) -> bool:
@@ -51,6 +51,12 @@ class _Entered:
 
     def __init__(self, keep: bool) -> None:
         self.keep = keep
+
+
+def forced_decision(context: Context) -> bool | None:
+    """Return what the caller decided for traces that start in this context, or None."""
+    forced = context.get(_FORCED)
+    return forced.keep if isinstance(forced, _Entered) else None
 
 
 class sampled:  # noqa: N801 - reads as `with spanwise.sampled(True):`

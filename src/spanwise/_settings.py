@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypedDict
@@ -25,6 +26,7 @@ _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
 _NONE = frozenset({"", "none"})
 _DOTENV_PREFIXES = ("SPANWISE_", "OTEL_", "BRIXO_", "FLUXLOOP_")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z\-]+")  # a token of RFC 9110
 _CONTENT_MODES = {
     "span_only": True,
     "span_and_event": True,
@@ -62,7 +64,7 @@ def _content(value: object) -> bool:
 def _rate(value: object) -> float:
     try:
         rate = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         raise Fault(f"must be a number between 0 and 1, not {value!r}") from None
     if isinstance(value, bool) or not 0 <= rate <= 1:
         raise Fault(f"must be a number between 0 and 1, not {value!r}")
@@ -72,7 +74,7 @@ def _rate(value: object) -> float:
 def _size(value: object) -> int:
     try:
         size = int(value)  # type: ignore[call-overload]
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         raise Fault(f"must be a number of bytes, not {value!r}") from None
     if isinstance(value, bool) or size < 1:
         raise Fault(f"must be a number of bytes above 0, not {value!r}")
@@ -86,7 +88,10 @@ def _path(value: object) -> Path:
         raise Fault(f"must be a path, not {value!r}")
     if "\0" in value:
         raise Fault("must be a path without a null character")
-    return Path(value).expanduser()
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:
+        raise Fault("must be a path, and begins with a user's folder that is not known") from None
 
 
 def _folder(value: object) -> Path | None:
@@ -107,7 +112,7 @@ def _file(value: object) -> Path | None:
     if value is True:
         raise Fault("must be the path of a file to record into, not True")
     path = _path(value)
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir() raises for a name that is too long
         raise Fault(f"must be the path of a file, and {str(path)!r} is a folder")
     fault = why_not_writable(path.parent)
     if fault:
@@ -118,6 +123,12 @@ def _file(value: object) -> Path | None:
 def why_not_writable(folder: Path) -> str | None:
     """Return why files cannot be made in the folder, or None; nothing is created to find out."""
     existing = folder.absolute()
+    try:
+        os.lstat(existing)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        return os.strerror(error.errno or 0)
     while not os.path.lexists(existing) and existing != existing.parent:
         existing = existing.parent
     if not existing.is_dir():
@@ -134,11 +145,13 @@ def endpoint(value: object) -> str | None:
     text = _text(value)
     try:
         parts = urlsplit(text)
-        port_is_valid = parts.port is None or parts.port > 0
-    except ValueError as error:
-        raise Fault(f"must be an http(s) address: {error}") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_valid:
+        is_valid = parts.port is None or parts.port > 0
+    except ValueError:  # its text may show the password of the address
+        is_valid = False
+    if not is_valid or parts.scheme not in ("http", "https") or not parts.hostname:
         raise Fault("must be an http(s) address such as http://localhost:4318")
+    if any(character.isspace() for character in text):
+        raise Fault("must be an http(s) address without blanks")
     return text.rstrip("/")
 
 
@@ -161,27 +174,33 @@ def headers(value: object) -> tuple[tuple[str, str], ...]:
     for name, text in pairs:
         if not isinstance(name, str) or not isinstance(text, str) or not name.strip():
             raise Fault("must be a mapping of header names to values, both strings")
-        if any(character in name + text for character in "\r\n"):
+        # The name is said only when it is one: in a malformed header it may be the secret.
+        if _HEADER_NAME.fullmatch(name.strip()) is None:
+            raise Fault("must have header names of letters, digits and hyphens")
+        if any(character in text for character in "\r\n\0"):
             raise Fault(f"must not hold a line break (header {name.strip()!r})")
+        if any(ord(character) > 255 for character in text):
+            raise Fault(f"must hold characters of Latin-1 only (header {name.strip()!r})")
     return tuple((name.strip(), text) for name, text in pairs)
 
 
-def _names(value: object) -> tuple[str, ...]:
+def names(value: object) -> tuple[str, ...]:
+    """Return names, also from the `name,name` form of environments."""
     if isinstance(value, str):
         value = value.split(",")
     if not isinstance(value, Iterable):
         raise Fault(f"must be a list of names, not {value!r}")
-    names = tuple(value)
-    if not all(isinstance(name, str) for name in names):
+    found = tuple(value)
+    if not all(isinstance(name, str) for name in found):
         raise Fault("must be a list of names, all strings")
-    return tuple(name.strip() for name in names if name.strip())
+    return tuple(name.strip() for name in found if name.strip())
 
 
 def _instrument(value: object) -> bool | tuple[str, ...]:
     try:
         return boolean(value)
     except Fault:
-        return _names(value)
+        return names(value)
 
 
 def _destinations(value: object) -> tuple[Any, ...]:
@@ -190,7 +209,7 @@ def _destinations(value: object) -> tuple[Any, ...]:
         if text.startswith("["):
             try:
                 value = json.loads(text)
-            except ValueError as error:
+            except (RecursionError, ValueError) as error:
                 raise Fault(f"must be addresses or a JSON list: {error}") from None
         else:
             value = [part for part in (piece.strip() for piece in text.split(",")) if part]
@@ -254,13 +273,13 @@ class Settings:
     spool_dir: Path | None = _setting(None, _folder)
     spool_max_bytes: int = _setting(DEFAULT_MAX_BYTES, _size)
     destinations: tuple[Any, ...] = _setting((), _destinations)
-    dialects: tuple[str, ...] = _setting((), _names)
+    dialects: tuple[str, ...] = _setting((), names)
     record: Path | None = _setting(None, _file)
     capture_content: bool = _setting(
         True, _content, "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
     )
-    mask: tuple[str, ...] = _setting((), _names)
-    unmask: tuple[str, ...] = _setting((), _names)
+    mask: tuple[str, ...] = _setting((), names)
+    unmask: tuple[str, ...] = _setting((), names)
     strict_masking: bool = _setting(False, boolean)
     instrument: bool | tuple[str, ...] = _setting(False, _instrument)
     propagate_threads: bool = _setting(True, boolean)
@@ -369,28 +388,38 @@ def _read_dotenv(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     # Imported when there is a file: most processes have none.
+    import io
+    import logging
+
     from dotenv import dotenv_values
     from dotenv.parser import parse_stream
 
     try:
-        with path.open(encoding="utf-8") as stream:
-            bad = [binding.original.line for binding in parse_stream(stream) if binding.error]
-        if bad:
-            _guard.warn(".env", f".env: cannot read line {bad[0]}; the other lines are used")
-        # The parser's own warning would say the same again.
-        import logging
-
-        logger = logging.getLogger("dotenv.main")
-        silent, logger.disabled = logger.disabled, True
-        try:
-            values = dotenv_values(path, encoding="utf-8")
-        finally:
-            logger.disabled = silent
-    except (OSError, ValueError) as error:
+        # With or without the mark that Windows puts first. What is no UTF-8 spoils its own line.
+        text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
+    except OSError as error:
         _guard.warn(".env", f".env cannot be read and is ignored: {_guard.describe(error)}")
         return {}
+    bad = [
+        binding.original.line
+        for binding in parse_stream(io.StringIO(text))
+        if binding.error or not _is_valid(binding.original.string)
+    ]
+    if bad:
+        _guard.warn(".env", f".env: cannot read line {bad[0]}; the other lines are used")
+    # The parser's own warning would say the same again.
+    logger = logging.getLogger("dotenv.main")
+    silent, logger.disabled = logger.disabled, True
+    try:
+        values = dotenv_values(stream=io.StringIO(text))
+    finally:
+        logger.disabled = silent
     return {
         name: value
         for name, value in values.items()
-        if value is not None and name.startswith(_DOTENV_PREFIXES)
+        if value is not None and _is_valid(value) and name.startswith(_DOTENV_PREFIXES)
     }
+
+
+def _is_valid(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)

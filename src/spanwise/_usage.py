@@ -6,7 +6,6 @@ Results are mappings or objects with a `usage` (OpenAI, Anthropic), a `usage_met
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from spanwise import _raw_fields as raw
@@ -63,8 +62,8 @@ def usage_of(result: object) -> dict[str, int]:
 def usage_attributes(usage: object) -> dict[str, int]:
     """Return `gen_ai.usage.*` counts of a usage mapping or object, in any known spelling."""
     found: dict[str, int] = {}
-    parts = [usage, *(part for part in (_field(usage, name) for name in _NESTED) if part)]
-    for part in parts:
+    nested = (_field(usage, name) for name in _NESTED)
+    for part in (usage, *(part for part in nested if part is not None)):
         for attribute, spellings in _COUNTS:
             for spelling in spellings:
                 _take(found, attribute, _field(part, spelling))
@@ -80,9 +79,7 @@ def _take(found: dict[str, int], attribute: str, count: Any) -> None:
 
 
 def _field(value: Any, name: str) -> Any:
-    if isinstance(type(value), type) and issubclass(type(value), dict):
+    if issubclass(type(value), dict):
         return dict.get(value, name)
-    if type(value) is not dict and isinstance(value, Mapping):
-        return None  # a mapping of the user's own: reading it would run its code
     found = raw.attribute(value, name)
     return None if found is raw.MISSING else found

@@ -55,6 +55,7 @@ class JsonlFiles:
         self._file_bytes = max(1, min(_FILE_BYTES, max_bytes // 8))
         self._files = {stem: _Daily(folder, stem, self._file_bytes) for stem in STEMS}
         self._lines = 0
+        self._has_lost = False
 
     def write(self, record: Record) -> None:
         """Write the record's lines; what cannot be written is counted and logged once a while."""
@@ -64,8 +65,11 @@ class JsonlFiles:
             self._append("traces", trace_line(record))
 
     def flush(self, timeout_s: float) -> bool:
-        """Return True: what was written is in the kernel's hands."""
-        return True
+        """Return whether every line so far is in the kernel's hands."""
+        return not self._has_lost
+
+    def wake(self) -> None:
+        """Do nothing: a line is written when it is handed over."""
 
     def close(self, timeout_s: float) -> None:
         """Let the files go."""
@@ -74,9 +78,10 @@ class JsonlFiles:
 
     def _append(self, stem: str, line: Mapping[str, Any]) -> None:
         try:
-            self._files[stem].append(orjson.dumps(line, default=_json_safe, option=_OPTIONS))
+            self._files[stem].append(_encoded(line))
             _state.count("written.jsonl")
-        except OSError as error:
+        except (OSError, ValueError, TypeError) as error:
+            self._has_lost = True
             _state.count("lost.jsonl")
             _guard.warn("jsonl", f"cannot write {stem} to {self.folder}: {_guard.describe(error)}")
         self._lines += 1
@@ -91,7 +96,12 @@ class JsonlFiles:
                 status = path.stat()
                 files.append((status.st_mtime, status.st_size, path))
         total = sum(size for _, size, _ in files)
-        current = {file.current_path() for file in self._files.values()}
+        # Other processes write here too: the newest file of each kind is never touched.
+        newest = {
+            stem: max((p for _, _, p in files if p.name.startswith(stem)), default=None, key=_order)
+            for stem in STEMS
+        }
+        current = {file.current_path() for file in self._files.values()} | set(newest.values())
         for _, size, path in sorted(files):
             if total <= self.max_bytes:
                 return
@@ -207,9 +217,8 @@ def observation_line(record: Record) -> dict[str, Any]:
             }
             for link in record.links
         ]
-    scope = record.span.instrumentation_scope
-    if scope is not None:
-        line["scope"] = scope.name
+    if record.scope is not None:
+        line["scope"] = record.scope.name
     if record.span.kind.name != "INTERNAL":
         line["kind"] = record.span.kind.name.lower()
     return line
@@ -246,7 +255,36 @@ def trace_line(record: Record) -> dict[str, Any]:
 
 def iso_time(time_ns: int) -> str:
     """Return a time as ISO 8601 in UTC, to the microsecond."""
-    return (_EPOCH + datetime.timedelta(microseconds=time_ns // 1000)).isoformat()
+    most = 253_402_300_799_000_000  # the last second of the year 9999, in microseconds
+    return (
+        _EPOCH + datetime.timedelta(microseconds=min(max(time_ns // 1000, 0), most))
+    ).isoformat()
+
+
+def _order(path: Path) -> tuple[str, int]:
+    """Sort files of one kind by day and number."""
+    _, day, *number = path.stem.split("_")
+    return day, int(number[0]) if number and number[0].isdigit() else 1
+
+
+def _encoded(line: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(line, default=_json_safe, option=_OPTIONS)
+    except TypeError:
+        # Nested deeper than the encoder goes: such a value is kept as text.
+        flat = {
+            key: value if isinstance(value, (str, int, float, type(None))) else _flat(value)
+            for key, value in line.items()
+        }
+        return orjson.dumps(flat, default=_json_safe, option=_OPTIONS)
+
+
+def _flat(value: Any) -> Any:
+    try:
+        orjson.dumps(value, default=_json_safe, option=_OPTIONS)
+    except TypeError:
+        return str(value)[:65_536].encode("utf-8", "backslashreplace").decode()
+    return value
 
 
 def _describe_error(record: Record, metadata: dict[str, Any]) -> None:

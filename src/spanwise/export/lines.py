@@ -9,6 +9,7 @@ fork: a child opens the file for itself.
 from __future__ import annotations
 
 import os
+import stat
 import threading
 import time
 from pathlib import Path
@@ -19,7 +20,7 @@ _LOOK_EVERY_S = 1.0
 class _Handle:
     """An open descriptor, closed when the last thread that is writing through it lets it go."""
 
-    __slots__ = ("fd", "inode", "is_gone", "looked_at", "path", "pid", "torn")
+    __slots__ = ("fd", "inode", "is_gone", "looked_at", "mode", "path", "pid", "torn")
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -33,10 +34,11 @@ class _Handle:
         except PermissionError:
             self.fd = os.open(path, flags | os.O_WRONLY, 0o600)
             self.torn = False
-            self.inode = os.fstat(self.fd).st_ino
+            status = os.fstat(self.fd)
+            self.inode, self.mode = status.st_ino, status.st_mode
             return
         status = os.fstat(self.fd)
-        self.inode = status.st_ino
+        self.inode, self.mode = status.st_ino, status.st_mode
         self.torn = status.st_size > 0 and _last_byte(self.fd, status.st_size) != b"\n"
 
     def __del__(self) -> None:
@@ -83,6 +85,10 @@ class LineFile:
         """
         handle = self._usable_handle()
         if self._write(handle, line):
+            if os.fstat(handle.fd).st_nlink == 0 and stat.S_ISREG(handle.mode):
+                # Deleted meanwhile: the line went into a file that nobody can find.
+                handle.is_gone = True
+                self._write(self._usable_handle(), line)
             return
         # The disk was full and may have room again; the torn part is ended first.
         if not self._write(handle, line):

@@ -8,18 +8,20 @@ This class is the seam: sinks and processors know nothing of the transport behin
 from __future__ import annotations
 
 import os
+import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from opentelemetry.context import _RUNTIME_CONTEXT, Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
-from opentelemetry.trace import Status
+from opentelemetry.trace import SpanContext, Status
 
-from spanwise import _guard, _state, dialects
+from spanwise import _guard, _settings, _state, dialects
 from spanwise._destinations import Destination
+from spanwise._settings import Environment
 from spanwise.export.record import Record
 
 
@@ -35,8 +37,7 @@ class OtlpSink:
         self._dialects = tuple(dialects.load(name) for name in destination.dialects)
         self._lock = threading.RLock()
         self._pid = os.getpid()
-        self._transport: BatchSpanProcessor | None = None
-        self._exporter: _CountingExporter | None = None
+        self._transport: _Transport | None = None
         self._taken = 0
         self._resources: dict[int, Resource] = {}
 
@@ -47,36 +48,38 @@ class OtlpSink:
             record = record.translated(*translate(record))
         span = self._readable(record)
         self._taken += 1
-        transport.on_end(span)
+        transport.batches.on_end(span)
+
+    def wake(self) -> None:
+        """Have what is queued sent now; does not wait for it."""
+        transport = self._transport
+        if transport is not None and self._pid == os.getpid():
+            transport.ask(transport.batches.force_flush)
 
     def flush(self, timeout_s: float) -> bool:
-        """Return whether every record taken so far was acknowledged, or refused, in that time."""
-        if self._pid != os.getpid() or self._transport is None or self._exporter is None:
+        """Return whether every record taken so far was acknowledged in that time."""
+        transport = self._transport
+        if transport is None or self._pid != os.getpid():
             return True
-        transport, exporter = self._transport, self._exporter
-        # The batch processor ignores its timeout, so it is waited for from outside.
-        worker = threading.Thread(target=transport.force_flush, daemon=True)
-        worker.start()
-        worker.join(timeout_s)
-        return exporter.settled >= self._taken
+        transport.ask(transport.batches.force_flush).wait(timeout_s)
+        return transport.exporter.acknowledged >= self._taken
 
     def close(self, timeout_s: float) -> None:
         """Send what is queued as far as the time allows."""
-        if self._pid != os.getpid() or self._transport is None:
-            return
         transport, self._transport = self._transport, None
-        worker = threading.Thread(target=transport.shutdown, daemon=True)
-        worker.start()
-        worker.join(timeout_s)
-        if self._exporter is not None and self._exporter.settled < self._taken:
-            lost = self._taken - self._exporter.settled
+        if transport is None or self._pid != os.getpid():
+            return
+        transport.ask(transport.batches.shutdown).wait(timeout_s)
+        lost = self._taken - transport.exporter.acknowledged
+        self._taken = 0
+        if lost > 0:
             _state.count("lost.otlp", lost)
+            endpoint = self.destination.endpoint
             _guard.warn(
-                f"otlp {self.destination.endpoint}",
-                f"{lost} spans did not reach {self.destination.endpoint} before the exit",
+                f"otlp {endpoint}", f"{lost} spans did not reach {endpoint} before the exit"
             )
 
-    def _started(self) -> BatchSpanProcessor:
+    def _started(self) -> _Transport:
         if self._transport is not None and self._pid == os.getpid():
             return self._transport
         if self._pid != os.getpid():
@@ -86,11 +89,10 @@ class OtlpSink:
             self._pid = os.getpid()
         with self._lock:
             if self._transport is None:
-                self._exporter = _CountingExporter(_exporter(self.destination), self.destination)
-                # Its thread outlives the span that happens to be the first one sent.
+                # Its threads outlive the span that happens to be the first one sent.
                 token = _RUNTIME_CONTEXT.attach(Context())
                 try:
-                    self._transport = BatchSpanProcessor(self._exporter)
+                    self._transport = _Transport(self.destination)
                 finally:
                     _RUNTIME_CONTEXT.detach(token)
             return self._transport
@@ -99,7 +101,7 @@ class OtlpSink:
         span = record.span
         return ReadableSpan(
             name=record.name,
-            context=span.context,
+            context=_plain_context(span.context),
             parent=span.parent,
             resource=self._resource(record),
             attributes=record.attributes,
@@ -109,9 +111,9 @@ class OtlpSink:
             status=Status(span.status.status_code, record.status_message)
             if record.status_message is not None
             else Status(span.status.status_code),
-            start_time=span.start_time,
-            end_time=span.end_time,
-            instrumentation_scope=span.instrumentation_scope,
+            start_time=_nanoseconds(span.start_time),
+            end_time=_nanoseconds(span.end_time),
+            instrumentation_scope=record.scope,
         )
 
     def _resource(self, record: Record) -> Resource:
@@ -126,13 +128,57 @@ class OtlpSink:
         return known
 
 
+def _plain_context(context: SpanContext | None) -> SpanContext | None:
+    """Return the context without its trace state, which others fill and nobody masks."""
+    if context is None or not context.trace_state:
+        return context
+    return SpanContext(context.trace_id, context.span_id, context.is_remote, context.trace_flags)
+
+
+def _nanoseconds(time_ns: int | None) -> int:
+    """Return a time that the protocol can hold: one bad time would lose the whole batch."""
+    return min(max(time_ns or 0, 0), 2**63 - 1)
+
+
+class _Transport:
+    """The batch processor, its exporter, and the one thread that waits for it.
+
+    The batch processor ignores the timeouts of flush and shutdown, so it is asked from a thread
+    of its own. That thread is made with the transport: at the exit none can be started any more.
+    """
+
+    def __init__(self, destination: Destination) -> None:
+        self.exporter = _CountingExporter(_exporter(destination), destination)
+        self.batches = BatchSpanProcessor(self.exporter)
+        self._asked: queue.SimpleQueue[tuple[Callable[[], object], threading.Event]]
+        self._asked = queue.SimpleQueue()
+        threading.Thread(target=self._answer, name="spanwise-otlp", daemon=True).start()
+
+    def ask(self, action: Callable[[], object]) -> threading.Event:
+        """Have the thread do this; return an event that is set when it is done."""
+        done = threading.Event()
+        self._asked.put((action, done))
+        return done
+
+    def _answer(self) -> None:
+        while True:
+            action, done = self._asked.get()
+            try:
+                action()
+            except Exception as error:  # noqa: BLE001 - the next request is answered all the same
+                _guard.swallow("otlp.transport", error)
+            done.set()
+            if action == self.batches.shutdown:
+                return
+
+
 class _CountingExporter(SpanExporter):
-    """Count what was acknowledged or finally refused, and say once when a destination is away."""
+    """Count what was acknowledged, and say once in a while when a destination is away."""
 
     def __init__(self, inner: SpanExporter, destination: Destination) -> None:
         self._inner = inner
         self._destination = destination
-        self.settled = 0
+        self.acknowledged = 0
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         try:
@@ -141,7 +187,7 @@ class _CountingExporter(SpanExporter):
             _guard.swallow("otlp.export", error)
             result = SpanExportResult.FAILURE
         if result is SpanExportResult.SUCCESS:
-            self.settled += len(spans)
+            self.acknowledged += len(spans)
             _state.count("sent.otlp", len(spans))
         else:
             _state.count("failed.otlp", len(spans))
@@ -166,11 +212,31 @@ def _exporter(destination: Destination) -> SpanExporter:
     if destination.protocol == "grpc":
         return _grpc_exporter(destination, options)
     # Imported here: the exporters are a large part of what could be imported.
+    import requests
     from opentelemetry.exporter.otlp.proto.http import Compression
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
+    headers = dict(destination.headers)
+    environment = Environment(os.environ, {})
+    others = _settings.headers(environment.get("OTEL_EXPORTER_OTLP_TRACES_HEADERS") or "")
+    others += _settings.headers(environment.get("OTEL_EXPORTER_OTLP_HEADERS") or "")
+    ours = {name.lower() for name in headers}
+    not_ours = [name for name, _ in others if name.lower() not in ours]
+
+    class Session(requests.Session):
+        """Leaves out the headers that the exporter takes from the environment by itself.
+
+        They are credentials for the address that the environment names, and no other's.
+        """
+
+        def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+            for name in not_ours:
+                request.headers.pop(name, None)
+            return super().send(request, **options)
+
     return OTLPSpanExporter(
-        headers=dict(destination.headers),
+        session=Session(),
+        headers=headers,
         compression=Compression(destination.compression),
         certificate_file=destination.certificate,
         client_key_file=destination.client_key,
@@ -199,7 +265,11 @@ def _grpc_exporter(destination: Destination, options: dict[str, Any]) -> SpanExp
     return OTLPSpanExporter(
         insecure=insecure,
         credentials=credentials,
-        headers=[(name.lower(), value) for name, value in dict(destination.headers).items()],
+        # Never empty: the exporter would take those of the environment, which are another's.
+        headers=[
+            ("x-otlp-client", "spanwise"),
+            *((name.lower(), value) for name, value in dict(destination.headers).items()),
+        ],
         compression=compression,
         **options,
     )

@@ -12,13 +12,21 @@ from typing import Any
 
 import orjson
 from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, StatusCode
 
 from spanwise import semconv
 from spanwise._masking import MASK, Masker
-from spanwise.instrumentation.vocabulary import CONTENT_ATTRIBUTES, CONTENT_PREFIXES, Meaning, read
+from spanwise.instrumentation.vocabulary import (
+    CONTENT_ATTRIBUTES,
+    CONTENT_EVENTS,
+    CONTENT_PREFIXES,
+    Meaning,
+    read,
+)
 
 SCOPE_NAME = "spanwise"
+_LARGEST_INT = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,7 @@ class Record:
         attributes: masked, identity included.
         events: masked.
         status_message: masked.
+        scope: the instrumentation scope, masked.
         resource: of the process, with what `configure()` was told of it.
         meaning: the span in our vocabulary, whichever it was written in.
         parent_is_trace: the parent stands for the trace and is no observation.
@@ -58,6 +67,7 @@ class Record:
     events: tuple[Event, ...]
     links: tuple[Link, ...]
     status_message: str | None
+    scope: InstrumentationScope | None
     resource: Mapping[str, Any]
     meaning: Meaning = field(default_factory=Meaning)
     parent_is_trace: bool = False
@@ -144,15 +154,9 @@ def make_record(
         resource: masked attributes of the process.
         parent_is_trace: whether the parent stands for the trace.
     """
-    attributes = masked_attributes(span.attributes or {}, masker)
-    if identity:
-        attributes = {**identity, **attributes}
+    attributes = masked_attributes({**(identity or {}), **(span.attributes or {})}, masker)
     if not capture_content:
-        attributes = {
-            key: value
-            for key, value in attributes.items()
-            if key not in CONTENT_ATTRIBUTES and not key.startswith(CONTENT_PREFIXES)
-        }
+        attributes = _without_content(attributes)
     scope = span.instrumentation_scope
     message = span.status.description
     return Record(
@@ -163,7 +167,7 @@ def make_record(
             Event(
                 masker.text(valid(event.name)),
                 event.timestamp,
-                masked_attributes(event.attributes or {}, masker),
+                _event_attributes(event, masker, capture_content=capture_content),
             )
             for event in span.events
         ),
@@ -172,6 +176,14 @@ def make_record(
             for link in span.links
         ),
         status_message=masker.text(valid(message)) if message is not None else None,
+        scope=None
+        if scope is None
+        else InstrumentationScope(
+            masker.text(valid(scope.name)),
+            scope.version,
+            scope.schema_url,
+            masked_attributes(scope.attributes or {}, masker),
+        ),
         resource=resource,
         meaning=read(attributes, scope.name if scope is not None else ""),
         parent_is_trace=parent_is_trace,
@@ -204,10 +216,32 @@ def from_json(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
+def _without_content(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: value
+        for key, value in attributes.items()
+        if key not in CONTENT_ATTRIBUTES and not key.startswith(CONTENT_PREFIXES)
+    }
+
+
+def _event_attributes(event: Any, masker: Masker, *, capture_content: bool) -> dict[str, Any]:
+    attributes = masked_attributes(event.attributes or {}, masker)
+    if capture_content:
+        return attributes
+    if event.name.startswith(CONTENT_EVENTS):
+        return {}
+    return _without_content(attributes)
+
+
 def _masked(value: Any, masker: Masker) -> Any:
     kind = type(value)
     if kind is str:
         return masker.text(valid(value))
+    if kind is int and not -_LARGEST_INT <= value <= _LARGEST_INT:
+        return str(value)  # neither JSON's readers nor the protocol can hold it
+    if kind is bytes:
+        text = value.decode("utf-8", "replace")
+        return value if masker.text(text) == text else MASK
     if kind is tuple or kind is list:
         if masker.is_secret_pair(value):
             return (value[0], MASK)

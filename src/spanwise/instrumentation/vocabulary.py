@@ -97,7 +97,29 @@ CONTENT_ATTRIBUTES: Final = frozenset(
         "llm.prompts",
         "llm.completions",
         "tool.parameters",
+        "input",
+        "output",
+        "content",
+        "langfuse.trace.input",
+        "langfuse.trace.output",
+        "reranker.query",
+        "pydantic_ai.all_messages",
+        "pydantic_ai.final_result",
+        "all_messages_events",
+        "final_result",
+        "tool_arguments",
+        "tool_response",
     }
+)
+# Events that hold nothing but content.
+CONTENT_EVENTS: Final = (
+    "gen_ai.content.",
+    "gen_ai.user.message",
+    "gen_ai.system.message",
+    "gen_ai.assistant.message",
+    "gen_ai.tool.message",
+    "gen_ai.choice",
+    "gen_ai.client.inference.operation.details",
 )
 CONTENT_PREFIXES: Final = (
     "gen_ai.prompt.",
@@ -109,6 +131,8 @@ CONTENT_PREFIXES: Final = (
     "reranker.input_documents.",
     "reranker.output_documents.",
     "embedding.embeddings.",
+    "llm.prompts.",
+    "llm.completions.",
 )
 
 

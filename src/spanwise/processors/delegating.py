@@ -17,6 +17,7 @@ from opentelemetry import trace as trace_api
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.trace import SpanContext
 
 from spanwise import _guard, _state, semconv
 from spanwise._calls import call_of
@@ -35,6 +36,9 @@ class Sink(Protocol):
 
     def write(self, record: Record) -> None:
         """Take one record; must not block for long."""
+
+    def wake(self) -> None:
+        """Send what is held, without being waited for."""
 
     def flush(self, timeout_s: float) -> bool:
         """Return whether all that was taken has arrived, or was finally refused."""
@@ -70,6 +74,7 @@ class DelegatingSpanProcessor(SpanProcessor):
 
     def __init__(self, wiring: Wiring | None = None) -> None:
         self._wiring: Wiring | None = None
+        self._has_lost = False
         self._open = OpenSpans()
         self._resource: tuple[Resource, Wiring, Mapping[str, Any]] | None = None
         if wiring is not None:
@@ -101,6 +106,7 @@ class DelegatingSpanProcessor(SpanProcessor):
         """Make the record and hand it to every sink; one that fails does not stop the others."""
         wiring = self._wiring
         if wiring is None:
+            _state.count("dropped.after_shutdown")
             return
         try:
             record = self._ended(span, wiring)
@@ -114,7 +120,16 @@ class DelegatingSpanProcessor(SpanProcessor):
             try:
                 sink.write(record)
             except Exception as error:  # noqa: BLE001 - the next sink gets it all the same
+                self._has_lost = True
+                _state.count("lost.sink")
                 _guard.swallow(f"sink.{type(sink).__name__}", error)
+
+    def wake(self) -> None:
+        """Have the sinks send what they hold; does not wait for it."""
+        wiring = self._wiring
+        for sink in wiring.sinks if wiring is not None else ():
+            with _guard.guard("sink.wake"):
+                sink.wake()
 
     def shutdown(self) -> None:
         """Close the sinks, within two seconds together, and do nothing from now on."""
@@ -135,7 +150,7 @@ class DelegatingSpanProcessor(SpanProcessor):
         if wiring is None:
             return True
         until = monotonic() + timeout_millis / 1000
-        arrived = True
+        arrived = not self._has_lost
         for sink in wiring.sinks:
             try:
                 arrived = sink.flush(max(0.0, until - monotonic())) and arrived
@@ -155,7 +170,7 @@ class DelegatingSpanProcessor(SpanProcessor):
             scope = parent.scope
         kept = True
         if wiring.filtering is not None:
-            kept = parent.kept if parent else wiring.filtering.keeps(span_context.trace_id, context)
+            kept = self._keeps(wiring.filtering, parent, parent_context_ids, span_context, context)
         instrumentation = span.instrumentation_scope
         is_ours = instrumentation is not None and instrumentation.name == SCOPE_NAME
         is_trace = False
@@ -172,6 +187,26 @@ class DelegatingSpanProcessor(SpanProcessor):
             call = call_of(parent_context)
             if call is not None:
                 wiring.recordings.write(call.target, call.arguments)
+
+    def _keeps(
+        self,
+        sampling: Sampling,
+        parent: OpenSpan | None,
+        above: SpanContext,
+        span: SpanContext,
+        context: Context,
+    ) -> bool:
+        """Decide for a trace once, on a provider that makes the spans in any case."""
+        if parent is not None:
+            return parent.kept
+        decided = self._open.decision(span.trace_id)
+        if decided is None:
+            if above.is_valid and above.is_remote:
+                decided = above.trace_flags.sampled
+            else:
+                decided = sampling.keeps(span.trace_id, context)
+            self._open.decide(span.trace_id, decided)
+        return decided
 
     def _ended(self, span: ReadableSpan, wiring: Wiring) -> Record | None:
         context = span.context

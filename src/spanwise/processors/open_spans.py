@@ -11,9 +11,11 @@ import os
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from spanwise import _state
 from spanwise._identity import Scope
 
 _REMEMBERED_TRACES = 4096
+_MOST_OPEN = 100_000
 
 
 @dataclass
@@ -41,6 +43,7 @@ class OpenSpans:
         self._open: dict[int, OpenSpan] = {}
         self._inherited: dict[int, OpenSpan] = {}
         self._traces: OrderedDict[int, None] = OrderedDict()
+        self._decisions: OrderedDict[int, bool] = OrderedDict()
 
     def get(self, span_id: int) -> OpenSpan | None:
         """Return an open span, one inherited over a fork included."""
@@ -50,10 +53,24 @@ class OpenSpans:
         """Return whether the span, open or ended lately, stands for its trace."""
         return span_id in self._traces
 
+    def decision(self, trace_id: int) -> bool | None:
+        """Return whether the trace is kept, if that was decided lately."""
+        return self._decisions.get(trace_id)
+
+    def decide(self, trace_id: int, keep: bool) -> None:
+        """Remember whether the trace is kept."""
+        self._decisions[trace_id] = keep
+        if len(self._decisions) > _REMEMBERED_TRACES:
+            self._decisions.popitem(last=False)
+
     def add(self, span_id: int, span: OpenSpan) -> None:
         """Remember a span that starts."""
         self._look_for_fork()
         self._open[span_id] = span
+        if len(self._open) > _MOST_OPEN:
+            # Somebody starts spans and never ends them: the oldest is forgotten.
+            self._open.pop(next(iter(self._open)), None)
+            _state.count("forgotten.open_spans")
         if span.is_trace:
             self._traces[span_id] = None
             if len(self._traces) > _REMEMBERED_TRACES:
