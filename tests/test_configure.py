@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import spanwise
+from spanwise.instrumentation import loading
 from spanwise.processors.identity import IdentitySpanProcessor
 from spanwise.processors.jsonl import JsonlSpanProcessor
 from spanwise.processors.otlp import OtlpSpanProcessor
@@ -183,6 +184,8 @@ def test_os_environ_is_left_alone(tmp_path, monkeypatch):
     (tmp_path / ".env").write_text("SPANWISE_SERVICE_NAME=from-file\nOTHER=1\n")
     before = dict(os.environ)
     settings = spanwise.configure(instrument=True)
+    for point in loading.installed().values():
+        point.load()().uninstrument()
     assert "from-file" == settings.service_name
     assert before == dict(os.environ)
 

@@ -186,16 +186,7 @@ def test_a_trace_that_is_left_out_tells_others_so(files):
 # --- forcing a trace in or out ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "root",
-    [
-        "ours",
-        pytest.param(
-            "a third party's",
-            marks=pytest.mark.xfail(reason="LiveSampler does not look at the current context"),
-        ),
-    ],
-)
+@every_root
 @pytest.mark.parametrize("keep", [True, False])
 def test_sampled_forces_the_traces_that_start_inside(files, root, keep):
     """Against the rate, of us and of third parties; outside the rate holds."""
@@ -321,6 +312,34 @@ def test_on_a_foreign_provider_sampled_forces_what_our_files_get(tmp_path, root,
     assert len(exporter.get_finished_spans()) == SPANS_OF_A_TRACE
 
 
+@pytest.mark.parametrize("keep", [True, False])
+def test_on_a_foreign_provider_a_late_span_follows_its_trace(tmp_path, keep):
+    """Begun when its parent has ended, outside the block that forced the trace: still whole."""
+    provider = TracerProvider()
+    spanwise.configure(
+        traces_dir=tmp_path / "traces", sample_rate=0 if keep else 1, tracer_provider=provider
+    )
+    tracer = provider.get_tracer("other")
+    with spanwise.sampled(keep):
+        root = tracer.start_span("root")
+    root.end()
+    tracer.start_span("late", context=trace_api.set_span_in_context(root, Context())).end()
+    names = [line["name"] for line in Files(tmp_path / "traces").observations()]
+    assert names == (["root", "late"] if keep else [])
+
+
+@pytest.mark.parametrize(("rate", "sampled"), [(0, True), (1, False)])
+def test_on_a_foreign_provider_our_files_follow_a_remote_parent(tmp_path, rate, sampled):
+    """The caller's decision holds for the whole trace, here as on a provider of ours."""
+    provider = TracerProvider()
+    spanwise.configure(traces_dir=tmp_path / "traces", sample_rate=rate, tracer_provider=provider)
+    token = context_api.attach(remote_parent(sampled=sampled))
+    leaf(1)
+    context_api.detach(token)
+    names = [line["name"] for line in Files(tmp_path / "traces").observations()]
+    assert ("leaf" in names) is sampled
+
+
 # --- OpenTelemetry's variables ----------------------------------------------------------------
 
 
@@ -351,6 +370,21 @@ def test_opentelemetrys_sampler_variables_are_honoured(
         assert ROOTS[root](n) == n
     expected = [SPANS_OF_A_TRACE] * 5 * is_kept
     assert list(spans_by_trace(Files(tmp_path / "traces")).values()) == expected
+
+
+@every_root
+@pytest.mark.parametrize("sampler", ["always_off", "parentbased_always_off", "traceidratio"])
+def test_sampled_forces_a_trace_against_opentelemetrys_variable(
+    tmp_path, monkeypatch, root, sampler
+):
+    """The word in the code is the nearest."""
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0")
+    spanwise.configure(traces_dir=tmp_path / "traces")
+    with spanwise.sampled(True):
+        ROOTS[root](1)
+    ROOTS[root](2)
+    assert len(Files(tmp_path / "traces").traces()) == 1
 
 
 @pytest.mark.parametrize("sampler", ["parentbased_traceidratio", "traceidratio"])
@@ -403,10 +437,7 @@ def test_a_rate_that_is_given_stands_against_opentelemetrys_variable(
     "sampler",
     [
         "parentbased_always_off",
-        pytest.param(
-            "always_off",
-            marks=pytest.mark.xfail(reason="LiveSampler keeps the sampler that it was made with"),
-        ),
+        "always_off",
     ],
 )
 def test_a_rate_that_is_given_later_stands_against_opentelemetrys_variable(

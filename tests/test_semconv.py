@@ -75,9 +75,7 @@ def test_a_registry_that_lost_an_attribute_makes_both_files_stale(edit: Edit) ->
             section[:] = [e for e in section if e.get("key") != "observation.score"]
             for entry in section:
                 if references := entry.get("attributes"):
-                    references[:] = [
-                        r for r in references if r.get("ref") != "observation.score"
-                    ]
+                    references[:] = [r for r in references if r.get("ref") != "observation.score"]
 
     edit("spans.yaml", drop)
     assert generate.stale(ROOT, edit("registry.yaml", drop)) == GENERATED

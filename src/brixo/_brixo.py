@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import spanwise
 from brixo import _once
 from spanwise import _observe, _state, semconv
-from spanwise._configure import first_use
+from spanwise._configure import apply, first_use
 from spanwise._operation import NO_OBSERVATION
 from spanwise._settings import Environment, SettingsKeywords
 
@@ -145,6 +144,7 @@ def _set_up(
 ) -> None:
     variables = Environment.read()
     key = api_key or variables.get("BRIXO_API_KEY")
+    defaults: dict[str, Any] = {"traces_dir": TRACES_DIR}
     settings: SettingsKeywords = {
         "service_name": app_name,
         "environment": environment,
@@ -161,16 +161,12 @@ def _set_up(
             )
         ]
     else:
-        logger.error(
-            "BRIXO_API_KEY is not set: nothing is sent to Brixo, traces are kept in %s",
-            Path(TRACES_DIR).absolute(),
-        )
-        settings["traces_dir"] = TRACES_DIR
-    spanwise.configure(**settings)
+        logger.error("BRIXO_API_KEY is not set: nothing is sent to Brixo, traces are kept in files")
+    apply(settings, defaults=None if key else defaults)
 
 
 def _first_use() -> Runtime | None:
-    return first_use(traces_dir=TRACES_DIR)
+    return first_use(defaults={"traces_dir": TRACES_DIR})
 
 
 def _add(
@@ -185,7 +181,7 @@ def _add(
 ) -> None:
     interaction = spanwise.current_interaction()
     if interaction is NO_OBSERVATION:
-        if _state.runtime is not None:
+        if not _state.is_off:
             logger.error(
                 "Brixo.%s() was called outside an interaction and is ignored; decorate the "
                 "function that handles the request with @Brixo.interaction(...)",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import spanwise
 from spanwise import _guard, _state
+from spanwise._configure import apply
 from spanwise._configure import first_use as _core_first_use
 from spanwise._destinations import TRACES_PATH
 from spanwise._settings import Environment, Fault, boolean
@@ -36,7 +37,7 @@ def _setting(variable: str, default: Any, parse: Callable[[str], Any]) -> Any:
         except ValueError as error:
             raise ValueError(f"{found[1]}: {error}") from None
 
-    return dataclasses.field(default_factory=read)
+    return dataclasses.field(default_factory=read, metadata={"default": default})
 
 
 @dataclasses.dataclass
@@ -51,7 +52,9 @@ class SDKConfig:
     debug: bool = _setting("DEBUG", False, boolean)
     collector_url: str | None = _setting("COLLECTOR_URL", None, str)
     api_key: str | None = dataclasses.field(
-        default_factory=lambda: Environment.read().get("FLUXLOOP_API_KEY"), repr=False
+        default_factory=lambda: Environment.read().get("FLUXLOOP_API_KEY"),
+        repr=False,
+        metadata={"default": None},
     )
     use_collector: bool = _setting("USE_COLLECTOR", True, boolean)
     offline_store_enabled: bool = _setting("OFFLINE_ENABLED", True, boolean)
@@ -95,7 +98,8 @@ class SDKConfig:
         return dataclasses.asdict(self)
 
 
-_FIELDS = frozenset(field.name for field in dataclasses.fields(SDKConfig))
+_DEFAULTS = {field.name: field.metadata["default"] for field in dataclasses.fields(SDKConfig)}
+_FIELDS = frozenset(_DEFAULTS)
 _config: SDKConfig | None = None
 
 
@@ -121,9 +125,10 @@ def configure(**kwargs: Any) -> SDKConfig:
         if name not in _FIELDS:
             raise ValueError(f"Unknown configuration parameter: {name}")
     changed = dataclasses.replace(get_config(), **kwargs)
+    given = {n for n in _FIELDS if n in kwargs or getattr(changed, n) != _DEFAULTS[n]}
     # Where Spanwise was configured by itself, only what is named here is changed.
-    named = kwargs if _state.runtime is not None else _FIELDS
-    spanwise.configure(**_translated(changed, set(named)))
+    others = _FIELDS - given if _state.runtime is None else frozenset[str]()
+    apply(_translated(changed, given), defaults=_translated(changed, others))
     _config = changed
     return changed
 
@@ -133,7 +138,7 @@ def reset_config() -> SDKConfig:
     global _config
     _config = SDKConfig()
     if _state.runtime is not None:
-        spanwise.configure(**_translated(_config, set(_FIELDS)))
+        apply(_translated(_config, _FIELDS))
     return _config
 
 
@@ -166,11 +171,24 @@ def load_env(
 def first_use() -> Runtime | None:
     """Put the configuration in force where a decorated call finds nothing configured."""
     try:
-        settings = _translated(get_config(), set(_FIELDS))
+        config = get_config()
     except ValueError as error:  # a bad variable: told once, and the program goes on
+        _state.is_off = True
         _guard.warn("fluxloop", str(error))
         return None
-    return _core_first_use(**settings)
+    given = {name for name in _FIELDS if getattr(config, name) != _DEFAULTS[name]}
+    return _core_first_use(
+        _translated(config, given), defaults=_translated(config, _FIELDS - given)
+    )
+
+
+def config_for_use() -> SDKConfig:
+    """Return the configuration, or one that is disabled where a variable cannot be used."""
+    try:
+        return get_config()
+    except ValueError as error:
+        _guard.warn("fluxloop", str(error))
+        return SDKConfig(**{**_DEFAULTS, "enabled": False})
 
 
 def record_to(path: Path | None) -> None:
@@ -183,7 +201,7 @@ def record_to(path: Path | None) -> None:
         spanwise.configure(record=path if path is not None else False)
 
 
-def _translated(config: SDKConfig, named: set[str]) -> dict[str, Any]:
+def _translated(config: SDKConfig, named: Set[str]) -> dict[str, Any]:
     """Return Spanwise's settings for the named fields."""
     settings: dict[str, Any] = {}
     for name in ("enabled", "sample_rate", "service_name", "environment"):

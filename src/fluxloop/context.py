@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 from opentelemetry import context as context_api
 from opentelemetry.context import Context
 
-from fluxloop.config import SDKConfig, first_use, get_config
+from fluxloop.config import SDKConfig, config_for_use, first_use
 from fluxloop.decorators import checked_type
 from fluxloop.enums import ObservationType
 from spanwise import _guard, _operation
@@ -59,7 +59,7 @@ class FluxLoopContext:
         # pydantic is slow to import: paid for by the first trace, not by `import fluxloop`.
         from fluxloop.models import TraceData, TraceId
 
-        self.config: SDKConfig = get_config()
+        self.config: SDKConfig = config_for_use()
         self.observation_stack: list[ObservationData] = []
         self.observations: list[ObservationData] = []
         self._open: list[Observation | None] = []
@@ -283,6 +283,7 @@ def _fill(started: Observation, observation: ObservationData) -> None:
         "input_tokens": observation.prompt_tokens,
         "output_tokens": observation.completion_tokens,
     }
+    started.span.update_name(observation.name)
     started.update(
         metadata=observation.metadata,
         level=str(getattr(observation.level, "value", observation.level)),

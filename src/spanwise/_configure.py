@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Unpack
@@ -31,20 +32,28 @@ def configure(**settings: Unpack[SettingsKeywords]) -> Settings:
         UnknownSettingError: a keyword is no setting; the message names the nearest.
         InvalidSettingError: a value cannot be used; nothing is changed then.
     """
-    return _apply(dict(settings), private=False)
+    return apply(settings)
 
 
-def first_use(**defaults: Any) -> Runtime | None:
-    """Configure with a facade's defaults if nothing is configured yet; never raises.
+def first_use(
+    settings: Mapping[str, Any] | None = None, *, defaults: Mapping[str, Any] | None = None
+) -> Runtime | None:
+    """Configure for a facade if nothing is configured yet; never raises.
 
     The provider made here stays private until `configure()` is called, so that the
-    application's own `set_tracer_provider` still works.
+    application's own `set_tracer_provider` still works. What was switched off or shut down
+    stays so.
+
+    Args:
+        settings: what the facade was told.
+        defaults: what the facade does by default; every variable stands above it.
     """
-    if _state.runtime is not None:
+    if _state.runtime is not None or _state.is_off:
         return _state.runtime
     try:
-        _apply(defaults, private=True)
+        apply(settings or {}, defaults=defaults, private=True)
     except Exception as error:  # noqa: BLE001 - a decorated call must not fail for it
+        _state.is_off = True  # told once, not at every call
         _guard.swallow("first_use", error)
     return _state.runtime
 
@@ -74,6 +83,7 @@ def shutdown() -> None:
     with _state.lock:
         runtime, _state.runtime = _state.runtime, None
         _state.keywords.clear()
+        _state.is_off = True
         if runtime is not None:
             with _guard.guard("threads.uninstall"):
                 _carry_into_threads(False)
@@ -85,16 +95,34 @@ def stats() -> dict[str, int]:
     return _state.counters()
 
 
-def _apply(keywords: dict[str, Any], *, private: bool) -> Settings:
+def apply(
+    keywords: Mapping[str, Any],
+    *,
+    defaults: Mapping[str, Any] | None = None,
+    private: bool = False,
+) -> Settings:
+    """Put settings in force, over those of earlier calls, and return them.
+
+    Args:
+        keywords: as those of `configure()`.
+        defaults: used where neither a keyword nor a variable says something.
+        private: see `first_use`.
+
+    Raises:
+        ConfigurationError: something cannot be used; nothing is changed then.
+    """
     global _at_exit_registered
     _settings.check_names(keywords)
     with _state.lock:
         environment = Environment.read()
         merged = {**_state.keywords, **keywords}
-        settings = _settings.resolve(merged, environment)
+        settings = _settings.resolve(merged, environment, defaults)
+        # As they were understood, not as they were given: a generator can be read only once.
+        named = {name: getattr(settings, name) for name in keywords}
         if not settings.enabled or _sdk_is_disabled(environment):
             runtime, _state.runtime = _state.runtime, None
-            _state.keywords.update(keywords)
+            _state.keywords.update(named)
+            _state.is_off = True
             if runtime is not None:
                 _carry_into_threads(False)
                 runtime.processor.shutdown()
@@ -106,11 +134,12 @@ def _apply(keywords: dict[str, Any], *, private: bool) -> Settings:
         loading.check_names(settings.instrument)
         runtime = _pipeline.build(settings, environment, _state.runtime, private=private)
         _state.runtime = runtime
+        _state.is_off = False
+        if not private:
+            _state.keywords.update(named)
         loading.load(settings.instrument, runtime.provider)
         # On a provider that the application made, how threads are treated is its own choice.
         _carry_into_threads(settings.propagate_threads and runtime.owns_provider)
-        if not private:
-            _state.keywords.update(keywords)
         if not _at_exit_registered:
             atexit.register(shutdown)
             _at_exit_registered = True

@@ -519,6 +519,8 @@ def _stand_in(name: str) -> str | None:
 
 
 def _class(walk: _Walk, value: Any, depth: int) -> Any:
+    if walk.encoder.represent:  # in a recording a class is one more callable
+        return walk.text(f"<callable:{raw.function_name(value)}>")
     return walk.text(f"<class:{raw.type_name(value)}>")
 
 

@@ -80,7 +80,10 @@ def warn(subject: str, message: str) -> None:
     if now - _last_logged.get(subject, -_LOG_EVERY_S) < _LOG_EVERY_S:
         return
     _last_logged[subject] = now
-    logger.warning("%s", message)
+    try:
+        logger.warning("%s", _masker.text(message))
+    except Exception:  # noqa: BLE001, S110 - a broken log handler is not the program's problem
+        pass
 
 
 def describe(error: BaseException) -> str:

@@ -184,10 +184,7 @@ def identity_attributes(
 
 def metadata_attributes(metadata: Mapping[str, Any]) -> dict[str, AttributeValue]:
     """Return `observation.metadata.<key>` attributes, values that are no scalars as JSON text."""
-    return {
-        f"{semconv.OBSERVATION_METADATA}.{key}": attribute_value(str(key), value)
-        for key, value in metadata.items()
-    }
+    return _family(semconv.OBSERVATION_METADATA, metadata)
 
 
 def attribute_value(key: str, value: object) -> AttributeValue:
@@ -231,10 +228,16 @@ def _tags(tags: Any) -> dict[str, AttributeValue]:
 
 
 def _party(prefix: str, party: str | Mapping[str, Any]) -> dict[str, AttributeValue]:
-    if not isinstance(party, Mapping):
+    # By the type: `isinstance` asks a lazy object for its `__class__`, which loads it.
+    if not issubclass(type(party), Mapping):
         return {f"{prefix}.id": str(attribute_value("id", party))}
+    return _family(prefix, party)  # type: ignore[arg-type]
+
+
+def _family(prefix: str, values: Mapping[Any, Any]) -> dict[str, AttributeValue]:
+    """Return one attribute for each key below the prefix; None says nothing."""
     return {
-        f"{prefix}.{key}": attribute_value(str(key), value)
-        for key, value in party.items()
+        f"{prefix}.{attribute_value('', str(key))}": attribute_value(str(key), value)
+        for key, value in values.items()
         if value is not None
     }

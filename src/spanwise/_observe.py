@@ -104,7 +104,7 @@ def make_plan(
         (semconv.GEN_AI_PROVIDER_NAME, provider),
     ):
         if key is not None and value is not None:
-            attributes[key] = str(value)
+            attributes[key] = str(_identity.attribute_value("", value))
     if type == "tool":
         attributes[semconv.GEN_AI_TOOL_TYPE] = "function"
     if metadata is not None:

@@ -328,7 +328,7 @@ def begin(
     """
     runtime = _state.runtime
     if runtime is None:
-        if plan.first_use is None:
+        if plan.first_use is None or _state.is_off:
             return None
         runtime = plan.first_use()
         if runtime is None:

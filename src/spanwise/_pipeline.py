@@ -50,7 +50,7 @@ def build(
     """
     if "spool_dir" in settings.sources or "spool_max_bytes" in settings.sources:
         _guard.warn("spool", "spool_dir and spool_max_bytes have no effect yet: nothing is spooled")
-    sampling, _ = sampling_of(settings, environment)
+    sampling, sampler = sampling_of(settings, environment)
     destinations = _destinations.resolve(settings, environment)
     provider = _provider(settings, environment, previous, private=private)
     owns = isinstance(provider, SpanwiseTracerProvider)
@@ -80,6 +80,7 @@ def build(
         tracer=provider.get_tracer(SCOPE_NAME, _version.__version__),
         encoder=Encoder(masker, _limits(provider)),
         sampling=sampling,
+        sampler=sampler,
         processor=processor,
         provider=provider,
         owns_provider=owns,

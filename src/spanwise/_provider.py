@@ -54,12 +54,8 @@ class RandomIds(IdGenerator):
 class LiveSampler(sdk_sampling.Sampler):
     """Follow the parent's decision; at a root, the settings in force at that moment.
 
-    Args:
-        root: decides at roots instead, where `OTEL_TRACES_SAMPLER` names a sampler of its own.
+    Where `OTEL_TRACES_SAMPLER` names a sampler of its own, that one decides.
     """
-
-    def __init__(self, root: sdk_sampling.Sampler | None = None) -> None:
-        self._root = root
 
     def should_sample(
         self,
@@ -78,10 +74,13 @@ class LiveSampler(sdk_sampling.Sampler):
         forced = None if parent.is_valid else forced_decision(context)
         if forced is not None:
             keep = forced
-        elif parent.is_valid and self._root is None:
+        elif runtime is not None and runtime.sampler is not None:
+            decided: sdk_sampling.SamplingResult = runtime.sampler.should_sample(
+                parent_context, trace_id, name, kind, attributes, links
+            )
+            return decided
+        elif parent.is_valid:
             keep = parent.trace_flags.sampled
-        elif self._root is not None:
-            return self._root.should_sample(parent_context, trace_id, name, kind, attributes, links)
         else:
             keep = runtime is None or runtime.sampling.keeps(trace_id, context)
         decision = sdk_sampling.Decision.RECORD_AND_SAMPLE if keep else sdk_sampling.Decision.DROP
@@ -99,7 +98,6 @@ def make_provider(settings: Settings, environment: Environment) -> SpanwiseTrace
         OTEL_ATTRIBUTE_COUNT_LIMIT
     )
     own_limit = None if chosen else _ATTRIBUTES
-    _, root = sampling_of(settings, environment)
     try:
         limits = SpanLimits(max_span_attributes=own_limit)
     except ValueError as error:
@@ -107,7 +105,7 @@ def make_provider(settings: Settings, environment: Environment) -> SpanwiseTrace
             "OpenTelemetry's span limits", f"cannot be used: {error}"
         ) from None
     return SpanwiseTracerProvider(
-        sampler=LiveSampler(root),
+        sampler=LiveSampler(),
         resource=Resource.create({**resource_of(environment), **described_resource(settings)}),
         # Ending is ours to do, in bounded time: see _configure.
         shutdown_on_exit=False,

@@ -358,8 +358,17 @@ def check_names(keywords: Mapping[str, object]) -> None:
             raise UnknownSettingError(name, _FIELDS)
 
 
-def resolve(keywords: Mapping[str, Any], environment: Environment) -> Settings:
+def resolve(
+    keywords: Mapping[str, Any],
+    environment: Environment,
+    defaults: Mapping[str, Any] | None = None,
+) -> Settings:
     """Return the settings in force.
+
+    Args:
+        keywords: what the program says.
+        environment: what variables say.
+        defaults: what a facade says where neither does.
 
     Raises:
         UnknownSettingError: a keyword is no setting.
@@ -372,6 +381,8 @@ def resolve(keywords: Mapping[str, Any], environment: Environment) -> Settings:
         found = environment.first(f"SPANWISE_{name.upper()}", *field.metadata["otel"])
         if name in keywords and (keywords[name] is not None or name in _NONE_IS_A_VALUE):
             found = (keywords[name], name)
+        elif found is None and defaults is not None and defaults.get(name) is not None:
+            found = (defaults[name], name)
         elif found is None:
             continue
         value, source = found

@@ -30,6 +30,7 @@ class Runtime:
         tracer: makes the spans.
         encoder: makes the texts of inputs and outputs.
         sampling: decides at the root of a trace.
+        sampler: an SDK sampler that `OTEL_TRACES_SAMPLER` names, which decides instead.
         processor: the one span processor that Spanwise added to the provider.
         provider: the TracerProvider in use.
         owns_provider: False for a provider that the application made.
@@ -39,6 +40,7 @@ class Runtime:
     tracer: Tracer
     encoder: Encoder
     sampling: Sampling
+    sampler: Any
     processor: DelegatingSpanProcessor
     provider: Any
     owns_provider: bool
@@ -48,6 +50,10 @@ runtime: Runtime | None = None
 
 # What was given to configure() so far: a later call adds to it.
 keywords: dict[str, Any] = {}
+
+# Said no to by somebody (switched off, shut down, or a first use that failed): a facade's first
+# use does not configure by itself until configure() is called again.
+is_off = False
 
 # How many processors want to see the arguments of calls; the operation binds them only then.
 call_listeners = 0
@@ -74,8 +80,9 @@ def counters() -> dict[str, int]:
 
 def reset() -> None:
     """Forget everything; for tests. Sinks that are still open are not closed."""
-    global runtime, call_listeners
+    global runtime, call_listeners, is_off
     runtime = None
+    is_off = False
     call_listeners = 0
     keywords.clear()
     with _counters_lock:
