@@ -297,8 +297,10 @@ class _Walk:
         kind = type(key)
         if issubclass(kind, str):
             return str.__str__(key)
-        if key is None or kind is bool or kind is int or kind is float:
-            return repr(key) if kind is not int or key.bit_length() < _PRINTED_BITS else "<int>"
+        if kind is int:
+            return str(_int(self, key, 0))
+        if key is None or kind is bool or kind is float:
+            return repr(key)
         # Only here, not in the hot case: a key of another kind is encoded like a value.
         encoded = _Walk(self.encoder, _KEY_LIMITS, scan=True).encode(key, 0)
         return encoded if isinstance(encoded, str) else orjson.dumps(encoded).decode()

@@ -173,7 +173,7 @@ def identity_attributes(
         (_session, session_id),
         (_message, message_id),
         (_tags, tags),
-        (metadata_attributes, metadata),
+        (metadata_attributes, metadata),  # pyright: ignore[reportAssignmentType]
     )
     for read, value in parts:
         if value is not None:

@@ -114,7 +114,7 @@ def _file(value: object) -> Path | None:
     path = _path(value)
     if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir() raises for a name that is too long
         raise Fault(f"must be the path of a file, and {str(path)!r} is a folder")
-    fault = why_not_writable(path.parent)
+    fault = _why_impossible(path) or why_not_writable(path.parent)
     if fault:
         raise Fault(f"cannot be written to: {fault}")
     return path
@@ -123,12 +123,9 @@ def _file(value: object) -> Path | None:
 def why_not_writable(folder: Path) -> str | None:
     """Return why files cannot be made in the folder, or None; nothing is created to find out."""
     existing = folder.absolute()
-    try:
-        os.lstat(existing)
-    except (FileNotFoundError, NotADirectoryError):
-        pass
-    except OSError as error:  # a name that is too long, a folder that may not be looked into
-        return os.strerror(error.errno or 0)
+    fault = _why_impossible(existing)
+    if fault:
+        return fault
     while not os.path.lexists(existing) and existing != existing.parent:
         existing = existing.parent
     if not existing.is_dir():
@@ -138,21 +135,36 @@ def why_not_writable(folder: Path) -> str | None:
     return None
 
 
+def _why_impossible(path: Path) -> str | None:
+    """Return why there can be no such path: a name too long, a folder not to be looked into."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        return os.strerror(error.errno or 0)
+    return None
+
+
 def endpoint(value: object) -> str | None:
     """Return an http(s) address, or None for an empty one."""
     if value is None or (isinstance(value, str) and value.strip().lower() in _NONE):
         return None
     text = _text(value)
-    try:
-        parts = urlsplit(text)
-        is_valid = parts.port is None or parts.port > 0
-    except ValueError:  # its text may show the password of the address
-        is_valid = False
-    if not is_valid or parts.scheme not in ("http", "https") or not parts.hostname:
+    if not _is_http_address(text):
         raise Fault("must be an http(s) address such as http://localhost:4318")
     if any(character.isspace() for character in text):
         raise Fault("must be an http(s) address without blanks")
     return text.rstrip("/")
+
+
+def _is_http_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:  # its text may show the password of the address
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and (port is None or port > 0)
 
 
 def headers(value: object) -> tuple[tuple[str, str], ...]:
@@ -172,7 +184,7 @@ def headers(value: object) -> tuple[tuple[str, str], ...]:
         except (TypeError, ValueError):
             raise Fault("must be a mapping of header names to values") from None
     for name, text in pairs:
-        if not isinstance(name, str) or not isinstance(text, str) or not name.strip():
+        if not isinstance(name, str) or not isinstance(text, str):
             raise Fault("must be a mapping of header names to values, both strings")
         # The name is said only when it is one: in a malformed header it may be the secret.
         if _HEADER_NAME.fullmatch(name.strip()) is None:

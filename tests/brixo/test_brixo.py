@@ -8,11 +8,11 @@ import logging
 import threading
 
 import pytest
+
+import spanwise
 from brixo import Brixo, _once
 from support.files import Files
 from support.receiver import attributes
-
-import spanwise
 
 
 @pytest.fixture(autouse=True)

@@ -8,17 +8,17 @@ import os
 import uuid
 from pathlib import Path
 
+import pytest
+from opentelemetry import trace as trace_api
+
 import fluxloop
 import fluxloop.config
 import fluxloop.recording
-import pytest
-from fluxloop import FluxLoopContext, get_current_context, get_current_trace, instrument
-from fluxloop.models import ObservationData, ObservationType
-from opentelemetry import trace as trace_api
-from support.files import Files
-
 import spanwise
 from brixo import Brixo
+from fluxloop import FluxLoopContext, get_current_context, get_current_trace, instrument
+from fluxloop.models import ObservationData, ObservationType
+from support.files import Files
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +103,8 @@ def test_instrument_is_the_trace_and_no_observation(traces):
     with fluxloop.instrument("flow", session_id="s", metadata={"a": 1}, tags=["x"]) as ctx:
         assert ctx is get_current_context()
         assert ctx.trace is get_current_trace()
-        assert ctx.is_enabled() and ctx.is_sampled
+        assert ctx.is_enabled()
+        assert ctx.is_sampled
         ctx.add_metadata("b", {"n": 2})
         ctx.add_tag("y")
         ctx.add_tag("y")
@@ -349,7 +350,8 @@ def test_record_args_records_decorated_calls_by_itself(tmp_path):
         "plain": "<callable:len>",
         "connection": {"auth_token": "***", "n": 1},
     } == line["kwargs"]
-    assert odd.startswith("<repr:Odd(x") and len(odd) <= 107
+    assert odd.startswith("<repr:Odd(x")
+    assert len(odd) <= 107
 
 
 def test_both_faces_and_plain_spans_make_one_trace(tmp_path):

@@ -6,10 +6,10 @@ import importlib.metadata
 import warnings
 
 import pytest
-from support.files import Files
 
 import spanwise
 from spanwise.instrumentation import loading
+from support.files import Files
 
 pytest.importorskip(
     "opentelemetry.instrumentation.genai.langchain",

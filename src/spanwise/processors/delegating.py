@@ -225,7 +225,7 @@ class DelegatingSpanProcessor(SpanProcessor):
         if not wiring.sinks:
             return None
         scope = opened.scope if opened is not None else None
-        record = make_record(
+        return make_record(
             span,
             wiring.masker,
             capture_content=wiring.capture_content,
@@ -233,7 +233,6 @@ class DelegatingSpanProcessor(SpanProcessor):
             resource=self._described(span.resource, wiring),
             parent_is_trace=opened is not None and opened.parent_is_trace,
         )
-        return record
 
     def _described(self, resource: Resource, wiring: Wiring) -> Mapping[str, Any]:
         """Return the masked attributes of a span's resource, under what `configure()` says."""
