@@ -33,6 +33,7 @@ def clean_slate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     yield
     spanwise.shutdown()
     after = context_api.get_current()
+    context_api.attach(before)
     swallowed = {k: v for k, v in spanwise.stats().items() if k.startswith("failures.")}
     _forget()
     assert swallowed == {}, "a fault of ours was swallowed; see the log"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import itertools
+from unittest import mock
 
 import pytest
 
@@ -60,6 +63,128 @@ def test_a_call_is_bound_as_the_signature_binds_it(function, args, kwargs):
     assert list(expected) == list(found)
 
 
+SIGNATURES = [
+    "",
+    "a",
+    "a, b",
+    "a=1, b=2",
+    "a, b=2, *rest",
+    "a, /",
+    "a, /, b",
+    "a, b=2, /",
+    "a, /, b, *, c",
+    "*, a, b=2",
+    "*rest",
+    "**more",
+    "*rest, **more",
+    "a, *rest, b, **more",
+    "a, /, **more",
+    "a, b=2, /, c=3, *rest, d, e=5, **more",
+    "self, a",
+    "cls, a=1",
+]
+KEYWORDS = [
+    dict.fromkeys(names, "keyword")
+    for size in range(4)
+    for names in itertools.combinations(("a", "b", "c", "d", "rest", "more", "z"), size)
+]
+
+
+@pytest.mark.parametrize("signature", SIGNATURES)
+def test_every_call_of_every_signature_is_bound_as_inspect_binds_it(signature):
+    """And one that does not fit raises nothing, and gives no argument a name it has not."""
+    namespace = {}
+    exec(f"def function({signature}): ...", namespace)
+    function = namespace["function"]
+    binder = Binder(function)
+    parameters = inspect.signature(function)
+    fitting = 0
+    for count, kwargs in itertools.product(range(5), KEYWORDS):
+        args = tuple(range(count))
+        found = binder.bind(args, kwargs)
+        assert set(found) <= set(parameters.parameters)
+        try:
+            bound = parameters.bind(*args, **kwargs)
+        except TypeError:
+            continue
+        fitting += 1
+        given = list(bound.arguments)
+        bound.apply_defaults()
+        catching = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        expected = [
+            (name, value)
+            for name, value in bound.arguments.items()
+            if name in given or parameters.parameters[name].kind not in catching
+        ]
+        assert expected == list(found.items())
+    assert fitting > 0
+
+
+def test_defaults_are_those_of_the_function_and_no_copies():
+    """The very object that the function will see."""
+    default = object()
+
+    def function(a, b=default): ...
+
+    assert Binder(function).bind((1,), {})["b"] is default
+
+
+@pytest.mark.parametrize(
+    ("make", "args", "kwargs", "found"),
+    [
+        (lambda: functools.partial(plain, 1), (2,), {}, {"b": 2, "c": 3}),
+        (lambda: functools.partial(plain, c=9), (1, 2), {}, {"a": 1, "b": 2, "c": 9}),
+        (
+            lambda: functools.wraps(plain)(lambda *args, **kwargs: None),
+            (1, 2),
+            {},
+            {"a": 1, "b": 2, "c": 3},
+        ),
+        (lambda: len, ([],), {}, {"obj": []}),
+        (
+            lambda: sorted,
+            ([2],),
+            {"reverse": True},
+            {"iterable": [2], "key": None, "reverse": True},
+        ),
+        (lambda: print, ("a", "b"), {"sep": ""}, None),
+        (lambda: dict, ((),), {"a": 1}, {"args": ((),), "kwargs": {"a": 1}}),
+        (lambda: Called(), (1,), {}, {"x": 1}),
+        (lambda: Called().bound, (1,), {}, {"x": 1}),
+        (lambda: Called.of_class, (1,), {}, {"x": 1}),
+        (lambda: Called, (), {"size": 2}, {"size": 2}),
+        (lambda: mock.MagicMock(), (1,), {"a": 2}, {"args": (1,), "kwargs": {"a": 2}}),
+    ],
+)
+def test_whatever_can_be_called_can_be_bound(make, args, kwargs, found):
+    """Partials, wrappers, builtins, classes, callable objects, bound methods and mocks."""
+    function = make()
+    if found is None:
+        parameters = inspect.signature(function).bind(*args, **kwargs)
+        parameters.apply_defaults()
+        found = dict(parameters.arguments)
+    assert found == Binder(function).bind(args, kwargs)
+
+
+class Called:
+    def __init__(self, size=1): ...
+
+    def __call__(self, x): ...
+
+    def bound(self, x): ...
+
+    @classmethod
+    def of_class(cls, x): ...
+
+
+def test_the_callers_arguments_are_not_touched():
+    """Neither the keywords nor what is bound is the caller's own mapping."""
+    kwargs = {"c": 3, "x": 1}
+    found = Binder(everything).bind((1, 2), kwargs)
+    found["more"]["added"] = 1
+    assert {"c": 3, "x": 1} == kwargs
+
+
 @pytest.mark.parametrize(
     ("args", "kwargs", "found"),
     [
@@ -108,6 +233,13 @@ def test_the_wanted_parameters_alone_are_kept():
     """In the signature's order, self too if it is named."""
     assert {"a": 1, "c": 3} == Binder(plain, ["c", "a"]).bind((1, 2), {})
     assert {} == Binder(plain, []).bind((1, 2), {})
+    assert ["a", "c"] == list(Binder(plain, iter(["c", "a"])).bind((1, 2), {}))
+    assert {"rest": (3,), "more": {"x": 1}} == Binder(everything, ["rest", "more"]).bind(
+        (1, 2, 3), {"c": 4, "x": 1}
+    )
+    called = Called()
+    assert {"self": called} == Binder(Called.bound, ["self"]).bind((called, 1), {})
+    assert {"args": (1,)} == Binder(max, ["args"]).bind((1,), {"key": len})
 
 
 def test_a_typo_in_a_parameters_name_is_told_with_the_nearest():
@@ -116,3 +248,11 @@ def test_a_typo_in_a_parameters_name_is_told_with_the_nearest():
         Binder(plain, ["capital"])
     with pytest.raises(DecorationError, match="'restt'; did you mean 'rest'"):
         Binder(everything, ["restt"])
+    with pytest.raises(
+        DecorationError, match=r"^Called\.bound has no parameter 'xx'; did you mean 'x'"
+    ):
+        Binder(Called.bound, ["xx"])
+    with pytest.raises(DecorationError, match="no parameter 'kwarg'; did you mean 'kwargs'"):
+        Binder(max, ["kwarg"])
+    with pytest.raises(TypeError):
+        Binder(nothing, ["anything"])

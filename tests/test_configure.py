@@ -14,7 +14,6 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import spanwise
-from spanwise.instrumentation import loading
 from spanwise.processors.identity import IdentitySpanProcessor
 from spanwise.processors.jsonl import JsonlSpanProcessor
 from spanwise.processors.otlp import OtlpSpanProcessor
@@ -184,8 +183,6 @@ def test_os_environ_is_left_alone(tmp_path, monkeypatch):
     (tmp_path / ".env").write_text("SPANWISE_SERVICE_NAME=from-file\nOTHER=1\n")
     before = dict(os.environ)
     settings = spanwise.configure(instrument=True)
-    for point in loading.installed().values():
-        point.load()().uninstrument()
     assert "from-file" == settings.service_name
     assert before == dict(os.environ)
 
@@ -300,3 +297,130 @@ def test_threads_are_left_alone_when_asked(tmp_path):
     spanwise.configure(propagate_threads=True)
     spanwise.shutdown()
     assert threading.Thread.__dict__["start"] is plain
+
+
+def test_an_interrupt_that_arrives_in_our_code_reaches_the_program(tmp_path):
+    """The span has ended, the context is back, and KeyboardInterrupt is the program's."""
+    spanwise.configure(traces_dir=tmp_path / "t")
+    processor = spanwise._state.runtime.processor
+
+    class Interrupting:
+        def write(self, record):
+            raise KeyboardInterrupt
+
+        def wake(self): ...
+
+        def flush(self, timeout_s):
+            return True
+
+        def close(self, timeout_s): ...
+
+    import dataclasses
+
+    wiring = processor.wiring
+    processor.rewire(dataclasses.replace(wiring, sinks=(*wiring.sinks, Interrupting())))
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert "" == spanwise.current().name
+    assert ["work"] == [line["name"] for line in Files(tmp_path / "t").observations()]
+    processor.rewire(wiring)
+
+
+def test_what_configure_was_given_once_is_remembered_as_it_was_understood(tmp_path):
+    """A generator of names can be read only once, and a list may be changed later."""
+    names = ["iban"]
+    spanwise.configure(traces_dir=tmp_path / "t", mask=(name for name in ["ssn"]), unmask=names)
+    names.clear()
+    settings = spanwise.configure(service_name="x")
+    assert (("ssn",), ("iban",)) == (settings.mask, settings.unmask)
+
+
+def test_a_cap_that_is_changed_later_is_in_force(tmp_path):
+    """The files of the folder are kept below it from then on."""
+    spanwise.configure(traces_dir=tmp_path / "t")
+    spanwise.configure(traces_max_bytes=12345)
+    (sink,) = spanwise._state.runtime.processor.wiring.sinks
+    assert 12345 == sink.max_bytes
+
+
+def test_the_resource_of_our_own_provider_says_what_configure_was_told(tmp_path):
+    """Exporters that the application adds to it see the service, too."""
+    spanwise.configure(traces_dir=None, service_name="bot", environment="test")
+    resource = trace.get_tracer_provider().resource.attributes
+    assert ("bot", "test", "spanwise") == (
+        resource["service.name"],
+        resource["deployment.environment.name"],
+        resource["telemetry.distro.name"],
+    )
+
+
+def test_credentials_of_the_environments_collector_go_to_no_other(monkeypatch, receiver):
+    """OTEL_EXPORTER_OTLP_HEADERS belong to the address that the environment names."""
+    from support.receiver import Receiver
+
+    other = Receiver()
+    try:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20of-a,x-a=1")
+        spanwise.configure(destinations=[{"endpoint": other.url, "headers": {"x-b": "2"}}])
+        work()
+        assert spanwise.flush(10) is True
+        ours, theirs = receiver.requests[0][1], other.requests[0][1]
+        assert ("Bearer of-a", "1", None) == (
+            ours["authorization"],
+            ours["x-a"],
+            ours.get("x-b"),
+        )
+        assert (None, None, "2") == (
+            theirs.get("authorization"),
+            theirs.get("x-a"),
+            theirs["x-b"],
+        )
+    finally:
+        other.close()
+
+
+def test_an_interaction_is_sent_when_it_ends_not_when_a_timer_says_so(receiver, monkeypatch):
+    """The sender is woken, and the caller does not wait for it."""
+    import time
+
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "60000")
+    spanwise.configure(otlp_endpoint=receiver.url)
+    spanwise.interaction(lambda: work())()
+    until = time.monotonic() + 20
+    while len(receiver.spans()) < 2 and time.monotonic() < until:
+        time.sleep(0.02)
+    assert 2 == len(receiver.spans())
+
+
+def test_flush_is_false_when_a_line_was_lost(tmp_path):
+    """It tells the truth of files as of collectors."""
+    spanwise.configure(traces_dir=tmp_path / "t")
+    (tmp_path / "t").write_text("in the way")
+    work()
+    assert spanwise.flush() is False
+
+
+@pytest.mark.parametrize("timeout", [0, -1, 10**400, float("inf")])
+def test_flush_takes_any_number_of_seconds(files, timeout):
+    """And refuses what is none."""
+    assert spanwise.flush(timeout) is True
+    with pytest.raises(TypeError, match="timeout must be a number of seconds"):
+        spanwise.flush("soon")
+
+
+def test_spans_that_are_never_ended_are_forgotten_and_counted(files, monkeypatch):
+    """Memory does not grow with them."""
+    from spanwise.processors import open_spans
+
+    monkeypatch.setattr(open_spans, "_MOST_OPEN", 100)
+    for _ in range(150):
+        trace.get_tracer("x").start_span("never ended")
+    assert 50 == spanwise.stats()["forgotten.open_spans"]
+
+
+def test_a_span_that_ends_after_shutdown_is_counted(files):
+    """What is not written any more is told."""
+    with spanwise.observe("late"):
+        spanwise.shutdown()
+    assert 1 == spanwise.stats()["dropped.after_shutdown"]

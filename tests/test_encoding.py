@@ -34,6 +34,7 @@ import pytest
 
 from spanwise import _encoding
 from spanwise._encoding import TRUNCATED, Encoder, Excerpt, Limits
+from support.ids import plain
 
 BYTES = 65_536
 HUGE = "x" * 1_000_000
@@ -719,7 +720,7 @@ def test_keys_that_are_no_strings_become_strings() -> None:
         str(SOME_UUID): 6,
         "raw": 7,
         "nan": 8,
-        "<int>": 9,
+        "<int of 10001 bits>": 9,
         f"<class:{HERE}Point>": 10,
         f"<class:{HERE}Number>": 11,
     }
@@ -1049,7 +1050,7 @@ SECRET = "hunter2-horse"
         f"password={SECRET}".encode(),
         Excerpt(f"password={SECRET}" + " x" * 9000, "x " * 9000, 50_000),
     ],
-    ids=str,
+    ids=plain,
 )
 def test_a_secret_is_masked_wherever_it_stands(value: Any) -> None:
     """Keys, pairs, descriptions, texts: the secret is not in the JSON, and the mask is."""

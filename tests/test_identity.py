@@ -429,7 +429,6 @@ def test_a_full_span_of_a_third_party_loses_none_of_its_own(tmp_path, own):
     assert '"own.0":0' in text
 
 
-@pytest.mark.xfail(reason="attributes that are set later evict the oldest: not those of ours")
 @pytest.mark.parametrize("at_start", [10, 124])
 def test_a_span_of_a_third_party_that_fills_up_later_loses_none_of_its_own(tmp_path, at_start):
     """Where there is no room in the end, it is the stamp that has to go."""

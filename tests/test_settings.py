@@ -11,6 +11,7 @@ import spanwise
 from spanwise import Destination, InvalidSettingError, UnknownSettingError
 from spanwise import _destinations as destinations
 from spanwise._settings import Environment, Settings, resolve
+from support.ids import plain
 
 NOTHING = Environment({}, {})
 
@@ -140,7 +141,7 @@ def test_every_setting_has_its_variable(name, text, value):
         ("unmask", 7, "must be a list of names, not 7"),
         ("instrument", [True], "must be a list of names, all strings"),
     ],
-    ids=lambda value: repr(value)[:40],
+    ids=plain,
 )
 def test_a_bad_value_is_told_with_its_setting_and_its_fault(keyword, value, fault):
     """By keyword, and by variable where the value is text; the message says which."""
@@ -180,7 +181,7 @@ def test_a_bad_value_of_every_setting_is_tried_above():
         ("otlp_headers", ["hidden"]),
         ("destinations", '[{"headers": {"authorization": "hidden"}'),
     ],
-    ids=repr,
+    ids=plain,
 )
 def test_what_is_said_of_a_bad_value_shows_no_secret(keyword, value):
     """Passwords of addresses, and headers in whatever form, stay out of messages and logs."""
@@ -357,7 +358,7 @@ def test_the_other_lines_of_a_bad_dotenv_are_used(tmp_path, caplog, content, lin
         ("spanwise_service_name=bot", None),
         ("", None),
     ],
-    ids=repr,
+    ids=plain,
 )
 def test_a_line_of_dotenv_is_read_as_shells_would(tmp_path, caplog, line, value):
     """With export, quotes, comments, and the marks that Windows adds."""
@@ -581,7 +582,7 @@ def test_a_bad_destination_is_told_with_where_it_came_from(keywords, variables, 
         ({"HEADERS": "a="}, {"a": ""}),
         ({}, {}),
     ],
-    ids=str,
+    ids=plain,
 )
 def test_headers_of_the_environment_are_decoded(variables, headers):
     """Percent signs, blanks and equals signs as OpenTelemetry has them; the signal's own win."""

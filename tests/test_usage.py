@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from types import SimpleNamespace
+from typing import ClassVar
+from unittest import mock
 
+import pydantic
 import pytest
 
 from spanwise._usage import usage_attributes, usage_of
@@ -96,7 +99,7 @@ def test_records_are_read_too():
 
 def test_no_code_of_the_result_is_run():
     """A property named usage, a __getattr__ and a mapping of one's own stay untouched."""
-    ran = []
+    ran: ClassVar = []
 
     class Lazy:
         @property
@@ -125,6 +128,111 @@ def test_no_code_of_the_result_is_run():
 
     assert {} == usage_of(Lazy()) == usage_of(Own()) == usage_of({"usage": Own()})
     assert [] == ran
+
+
+class _Watched(type):
+    """A metaclass that notes what is asked of its classes."""
+
+    ran: ClassVar = []
+
+    def _note(cls, *args):
+        _Watched.ran.append("metaclass")
+        raise RuntimeError
+
+    __eq__ = __instancecheck__ = __subclasscheck__ = __getattr__ = _note
+
+    def __hash__(cls):
+        _Watched.ran.append("hash")
+        return 1
+
+
+class Hostile(metaclass=_Watched):
+    def _note(self, *args):
+        _Watched.ran.append("object")
+        raise RuntimeError
+
+    __bool__ = __len__ = __iter__ = __getitem__ = __getattribute__ = __eq__ = __repr__ = _note
+    __contains__ = __int__ = __index__ = __gt__ = __ge__ = get = items = keys = _note
+    __class__ = usage = usage_metadata = response_metadata = property(_note)
+
+    def __hash__(self):
+        _Watched.ran.append("object hash")
+        return 1
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        lambda value: value,
+        lambda value: {"usage": value},
+        lambda value: {"usage": {"prompt_tokens_details": value}},
+        lambda value: {"usage": {"prompt_tokens": value, "output_tokens": value}},
+        lambda value: {"usage_metadata": {"input_token_details": {"cache_read": value}}},
+        lambda value: {"response_metadata": value},
+        lambda value: SimpleNamespace(usage=SimpleNamespace(input_tokens=value)),
+    ],
+)
+def test_nothing_is_asked_of_a_hostile_object_wherever_it_stands(place):
+    """Neither its class, nor whether it is true, nor how long it is."""
+    result = place(Hostile())
+    _Watched.ran.clear()
+    assert {} == usage_of(result)
+    assert [] == _Watched.ran
+
+
+def test_no_call_is_recorded_on_a_mock():
+    """A mocked client's answer has no counts."""
+    result = mock.MagicMock()
+    assert {} == usage_of(result) == usage_of({"usage": result})
+    assert [] == result.mock_calls
+
+
+def test_models_of_pydantic_are_read():
+    """As the SDKs of OpenAI and Anthropic return them, fields that they do not know included."""
+
+    class Details(pydantic.BaseModel):
+        cached_tokens: int | None = None
+
+    class Usage(pydantic.BaseModel):
+        model_config = pydantic.ConfigDict(extra="allow")
+        prompt_tokens: int
+        completion_tokens: int
+        prompt_tokens_details: Details | None = None
+
+    class Completion(pydantic.BaseModel):
+        usage: Usage | None = None
+
+    usage = Usage(
+        prompt_tokens=9, completion_tokens=4, prompt_tokens_details=Details(cached_tokens=2)
+    )
+    assert {INPUT: 9, OUTPUT: 4, CACHED: 2} == usage_of(Completion(usage=usage))
+    assert {INPUT: 9, OUTPUT: 4} == usage_of(
+        Completion(usage=Usage(prompt_tokens=9, completion_tokens=4))
+    )
+    assert {} == usage_of(Completion())
+
+
+@pytest.mark.parametrize("count", [True, 1.5, "9", None, -1, [9], {"a": 9}], ids=repr)
+def test_what_is_no_count_is_left_out(count):
+    """Only whole numbers from zero are counts; the others beside it are kept."""
+    assert {OUTPUT: 4} == usage_attributes({"input_tokens": count, "output_tokens": 4})
+
+
+def test_zero_is_a_count():
+    """Nothing cached is something to know."""
+    assert {INPUT: 0, CACHED: 0} == usage_attributes({"input_tokens": 0, "cached_tokens": 0})
+
+
+def test_subclasses_of_dict_are_read_as_dicts():
+    """By the methods of the dict."""
+
+    class Result(dict):
+        def get(self, *args):
+            raise RuntimeError("was run")
+
+        __getitem__ = __contains__ = __iter__ = get
+
+    assert {INPUT: 9, OUTPUT: 4} == usage_of(Result(usage=Result(input_tokens=9, output_tokens=4)))
 
 
 @pytest.mark.parametrize("value", [None, 1, "text", [], (), object(), object, len])

@@ -85,9 +85,7 @@ def shutdown() -> None:
         _state.keywords.clear()
         _state.is_off = True
         if runtime is not None:
-            with _guard.guard("threads.uninstall"):
-                _carry_into_threads(False)
-            runtime.processor.shutdown()
+            _stop(runtime)
 
 
 def stats() -> dict[str, int]:
@@ -124,8 +122,7 @@ def apply(
             _state.keywords.update(named)
             _state.is_off = True
             if runtime is not None:
-                _carry_into_threads(False)
-                runtime.processor.shutdown()
+                _stop(runtime)
             return settings
         # Imported now: nothing but a configured process pays for the SDK.
         from spanwise import _pipeline
@@ -144,6 +141,17 @@ def apply(
             atexit.register(shutdown)
             _at_exit_registered = True
         return settings
+
+
+def _stop(runtime: Runtime) -> None:
+    """Take back what was put into the program, and let the sinks finish."""
+    from spanwise.instrumentation import loading
+
+    with _guard.guard("shutdown"):
+        _carry_into_threads(False)
+    with _guard.guard("shutdown"):
+        loading.load(False, None)
+    runtime.processor.shutdown()
 
 
 def _carry_into_threads(wanted: bool) -> None:

@@ -19,7 +19,7 @@ DEFAULT_TIMEOUT_S: Final = 10.0
 _AMONG_COMPRESSIONS = f"among {', '.join(COMPRESSIONS)}"
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Destination:
     """One place that spans are sent to.
 
@@ -36,9 +36,7 @@ class Destination:
     """
 
     endpoint: str
-    headers: tuple[tuple[str, str], ...] | Mapping[str, str] = dataclasses.field(
-        default=(), repr=False
-    )
+    headers: tuple[tuple[str, str], ...] | Mapping[str, str] = ()
     protocol: str = "http/protobuf"
     dialects: tuple[str, ...] = ()
     timeout_s: float = DEFAULT_TIMEOUT_S
@@ -46,6 +44,10 @@ class Destination:
     certificate: str | None = None
     client_key: str | None = None
     client_certificate: str | None = None
+
+    def __repr__(self) -> str:
+        """Show where to, without credentials."""
+        return _settings.shown(self, ("endpoint", "protocol", "dialects", "timeout_s"))
 
     def __post_init__(self) -> None:
         if _settings.endpoint(self.endpoint) is None:

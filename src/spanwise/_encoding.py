@@ -41,6 +41,7 @@ _SHORT = 256  # a longer string waits until its small neighbours have been encod
 _LONGEST_BYTES_AS_TEXT = 1024
 _LONGEST_REPR = 100
 _FEW = 4
+_SHORTEST_SHAPE = 16  # characters of the shortest credential that could be an identifier
 _LARGEST_INT = 2**63 - 1
 _PRINTED_BITS = 4096
 
@@ -309,7 +310,7 @@ class _Walk:
         """Return the key as it is written: valid, without secrets, unlike those before it."""
         if len(key) > _LONGEST_KEY:
             key = self._cut(key, _LONGEST_KEY)
-        elif self.scan:
+        elif self.scan and not (len(key) < _SHORTEST_SHAPE and key.isidentifier()):
             key = self.masker.text(key)
         if not key.isascii():
             key = _valid(key)

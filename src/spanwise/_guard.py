@@ -86,6 +86,11 @@ def warn(subject: str, message: str) -> None:
         pass
 
 
+def masked(text: str) -> str:
+    """Return a text of ours as it may be shown: what looks like a secret is replaced."""
+    return _masker.text(text)
+
+
 def describe(error: BaseException) -> str:
     """Return `Type: text` of an exception, masked, in one line of bounded length."""
     name = type.__dict__["__name__"].__get__(type(error))

@@ -167,15 +167,8 @@ def identity_attributes(
 ) -> dict[str, AttributeValue]:
     """Return identity as attributes, masked; what cannot be read is left out, logged and counted."""
     attributes: dict[str, AttributeValue] = {}
-    parts: tuple[tuple[Callable[[Any], dict[str, AttributeValue]], Any], ...] = (
-        (_user, user),
-        (_account, account),
-        (_session, session_id),
-        (_message, message_id),
-        (_tags, tags),
-        (metadata_attributes, metadata),  # pyright: ignore[reportAssignmentType]
-    )
-    for read, value in parts:
+    parts = (user, account, session_id, message_id, tags, metadata)
+    for read, value in zip(_READERS, parts, strict=True):
         if value is not None:
             with _guard.guard("identify"):
                 attributes |= read(value)
@@ -201,6 +194,10 @@ def attribute_value(key: str, value: object) -> AttributeValue:
     text = encoder.dumps(value)
     # What is a string in JSON reads better without its quotes.
     return text[1:-1] if text.startswith('"') and "\\" not in text else text
+
+
+def _metadata(metadata: Any) -> dict[str, AttributeValue]:
+    return metadata_attributes(metadata)
 
 
 def _user(user: Any) -> dict[str, AttributeValue]:
@@ -241,3 +238,14 @@ def _family(prefix: str, values: Mapping[Any, Any]) -> dict[str, AttributeValue]
         for key, value in values.items()
         if value is not None
     }
+
+
+# In the order of the parts that `identity_attributes` is given.
+_READERS: tuple[Callable[[Any], dict[str, AttributeValue]], ...] = (
+    _user,
+    _account,
+    _session,
+    _message,
+    _tags,
+    metadata_attributes,
+)

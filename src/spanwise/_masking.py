@@ -38,7 +38,19 @@ _LABELS = frozenset({"name", "key", "header"})
 _NAME = re.compile(r"[\w.:\-]{1,80}")
 _LABEL = re.compile(r"[\w.:\-]{1,80}(?: [\w.\-]{1,40})?")
 _NUMBER = re.compile(r"[0-9][0-9.,_/%kKmMeE+\-]*")
-_HINTS = (*(hint for hint, _ in patterns.VALUE_SHAPES), "://", _PEM_BEGIN, _PEM_END)
+_Shape = tuple[str, re.Pattern[str]]
+
+
+def _by_character(shapes: Iterable[_Shape]) -> tuple[tuple[str, tuple[_Shape, ...]], ...]:
+    """Group shapes by a character of their hint: one look for it spares many for the hints."""
+    groups: dict[str, list[_Shape]] = {}
+    for hint, shape in shapes:
+        character = next((c for c in "-_:=." if c in hint), "")
+        groups.setdefault(character, []).append((hint, shape))
+    return tuple((character, tuple(group)) for character, group in groups.items())
+
+
+_SHAPES: Final = _by_character(patterns.VALUE_SHAPES)
 # The phrases by their first word.
 _PHRASES: Final = {
     word: tuple(phrase for phrase in patterns.HARMLESS_PHRASES if phrase[0] == word)
@@ -87,7 +99,11 @@ class Masker:
         # Short texts without a secret: names, ids and labels come again and again.
         self._harmless: set[str] = set()
         names = (*patterns.ALWAYS_SECRET, *patterns.OFTEN_SECRET, *patterns.SECRET_WORDS)
-        self._name_hints = tuple(sorted({*names, *self._mask, "basic "}))
+        hints = {*names, *self._mask, "basic "}
+        # One that holds another, as "cookies" does, is found with it.
+        self._name_hints = tuple(
+            sorted(hint for hint in hints if not any(h in hint for h in hints - {hint}))
+        )
 
     def verdict(self, key: str) -> Verdict:
         """Return what the key says of its value; remembered for the keys seen so far."""
@@ -111,10 +127,14 @@ class Masker:
     def suspects(self, text: str) -> bool:
         """Return whether the text could hold a secret, without looking closely."""
         # Substring search, not one regular expression: it is many times faster.
-        for hint in _HINTS:
-            if hint in text:
-                return True
-        return self._may_name_a_secret(text)
+        for character, shapes in _SHAPES:
+            if character in text:
+                for hint, _ in shapes:
+                    if hint in text:
+                        return True
+        if "://" in text or _PEM_BEGIN in text or _PEM_END in text:
+            return True
+        return self._names_a_secret(text.lower())
 
     def text(self, text: str) -> str:
         """Return the text with every secret that can be told by its shape replaced by `***`."""
@@ -130,19 +150,24 @@ class Masker:
             masked = self._json_text(text)
             if masked is not None:
                 return masked
-        for hint, shape in patterns.VALUE_SHAPES:
-            if hint in text:
-                text = shape.sub(MASK, text)
+        for character, shapes in _SHAPES:
+            if character in text:
+                for hint, shape in shapes:
+                    if hint in text:
+                        text = shape.sub(MASK, text)
         if _PEM_BEGIN in text or _PEM_END in text:
             text = _without_private_keys(text)
         if "://" in text:
             text = patterns.URL_PASSWORD.sub(rf"://\1:{MASK}@", text)
             text = patterns.URL_USER.sub(f"://{MASK}@", text)
-        if self._may_name_a_secret(text):
+        lowered = text.lower()
+        if self._names_a_secret(lowered):
             text = self._json_within(text)
-            text = patterns.BEARER.sub(self._mask_bearer, text)
-            for header in patterns.HEADER_LINES:
-                text = header.sub(rf"\1\2{MASK}", text)
+            if "bearer" in lowered or "basic" in lowered:
+                text = patterns.BEARER.sub(self._mask_bearer, text)
+            if "authorization" in lowered or "cookie" in lowered:
+                for header in patterns.HEADER_LINES:
+                    text = header.sub(rf"\1\2{MASK}", text)
             text = self._without_assigned(text)
         return text
 
@@ -205,8 +230,7 @@ class Masker:
             and self.verdict(name) in (Verdict.ALWAYS, Verdict.SECRET)
         )
 
-    def _may_name_a_secret(self, text: str) -> bool:
-        lowered = text.lower()
+    def _names_a_secret(self, lowered: str) -> bool:
         for hint in self._name_hints:  # noqa: SIM110 - a plain loop is faster
             if hint in lowered:
                 return True
@@ -246,9 +270,9 @@ class Masker:
             if type(value) not in (dict, list, str):
                 return text
             masked = self.tree(value)
-        except (ValueError, RecursionError):  # no JSON, or nested too deeply to be walked
+            return text if masked == value else orjson.dumps(masked).decode()
+        except (ValueError, TypeError, RecursionError):  # no JSON, or nested too deeply
             return None
-        return text if masked == value else orjson.dumps(masked).decode()
 
     def _without_assigned(self, text: str) -> str:
         """Mask the values that are assigned to secret names."""

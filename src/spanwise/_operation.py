@@ -425,7 +425,7 @@ def _start(
     parent = trace_api.get_current_span(context).get_span_context()
     scope = _identity.current_scope(context)
     if parent.is_valid:
-        if runtime.owns_provider and not parent.trace_flags.sampled:
+        if runtime.owns_provider and runtime.sampler is None and not parent.trace_flags.sampled:
             return _step_holder(parent, context) if plan.suspends else None  # all is left out
     elif runtime.owns_provider and not (trace_id is None and runtime.sampling.keeps_all(context)):
         root_id = random_trace_id() if trace_id is None else trace_id

@@ -128,8 +128,10 @@ def sampling_of(
     if name is None:
         return Sampling(1.0), None
     name = name.strip().lower()
-    if name in ("always_on", "parentbased_always_on"):
+    if name == "parentbased_always_on":
         return Sampling(1.0), None
+    if name == "always_on":
+        return Sampling(1.0), sdk_sampling.ALWAYS_ON
     if name == "parentbased_always_off":
         return Sampling(0.0), None
     if name == "always_off":

@@ -244,7 +244,7 @@ def _setting(default: Any, parse: Callable[[Any], Any], *otel: str) -> Any:
     return dataclasses.field(default=default, metadata={"parse": parse, "otel": otel})
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Settings:
     """Everything that can be set; each is a keyword of `configure()` and `SPANWISE_<NAME>`.
 
@@ -299,6 +299,16 @@ class Settings:
 
     # Which settings were given, and by what: a keyword, a variable, or a line of .env.
     sources: Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False)
+
+    def __repr__(self) -> str:
+        """Show what was set, without credentials."""
+        return shown(self, (name for name in self.sources if name != "otlp_headers"))
+
+
+def shown(options: Any, names: Iterable[str]) -> str:
+    """Return the options of an object as it would be made, passwords in addresses masked."""
+    parts = ", ".join(f"{name}={getattr(options, name)!r}" for name in names)
+    return _guard.masked(f"{type(options).__name__}({parts})")
 
 
 class SettingsKeywords(TypedDict, total=False):

@@ -55,6 +55,9 @@ keywords: dict[str, Any] = {}
 # use does not configure by itself until configure() is called again.
 is_off = False
 
+# The instrumentors that configure() turned on, by name, with the provider that each was given.
+instrumentors: dict[str, tuple[Any, Any]] = {}
+
 # How many processors want to see the arguments of calls; the operation binds them only then.
 call_listeners = 0
 

@@ -29,11 +29,13 @@ def install() -> None:
     """Carry the context into threads from now on."""
     global _is_active
     _is_active = True
-    if not _placed:
-        for owner, name, wrapper in (
-            (threading.Thread, "start", _start),
-            (ThreadPoolExecutor, "submit", _submit),
-        ):
+    _placed[:] = [entry for entry in _placed if _is_in_place(*entry)]
+    placed = {name for _, name, _ in _placed}
+    for owner, name, wrapper in (
+        (threading.Thread, "start", _start),
+        (ThreadPoolExecutor, "submit", _submit),
+    ):
+        if name not in placed:
             wrapt.wrap_function_wrapper(owner, name, wrapper)
             _placed.append((owner, name, vars(owner)[name]))
 
@@ -47,6 +49,14 @@ def uninstall() -> None:
         if vars(owner).get(name) is ours:
             setattr(owner, name, ours.__wrapped__)
             _placed.remove(entry)
+
+
+def _is_in_place(owner: Any, name: str, ours: Any) -> bool:
+    """Return whether our wrapper is there, if only below another's."""
+    found = vars(owner).get(name)
+    while found is not None and found is not ours:
+        found = getattr(found, "__wrapped__", None)
+    return found is ours
 
 
 def _start(wrapped: Callable[[], None], thread: Any, args: Any, kwargs: Any) -> None:

@@ -388,3 +388,48 @@ def test_schemas_compute_what_they_promise():
     )
     with pytest.raises(ValueError, match="numeric score must be a number"):
         fluxloop.Score(trace_id=trace.id, name="s", value="x", data_type="numeric")
+
+
+def test_what_was_switched_off_stays_off(tmp_path, monkeypatch):
+    """Neither a first use nor the exit brings it back."""
+    for off in (
+        lambda: spanwise.configure(enabled=False),
+        lambda: (spanwise.configure(traces_dir=None), spanwise.shutdown()),
+        lambda: monkeypatch.setenv("SPANWISE_ENABLED", "false"),
+        lambda: monkeypatch.setenv("OTEL_SDK_DISABLED", "true"),
+    ):
+        spanwise._state.reset()
+        off()
+        assert "HI" == an_agent("hi")
+        assert spanwise._state.runtime is None
+    assert not (tmp_path / "traces").exists()
+
+
+def test_variables_stand_above_fluxloops_defaults(tmp_path, monkeypatch):
+    """What FluxLoop was told stands above them, what it does by default below."""
+    monkeypatch.setenv("SPANWISE_TRACES_DIR", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("SPANWISE_ENVIRONMENT", "production")
+    monkeypatch.setenv("FLUXLOOP_SERVICE_NAME", "named")
+    an_agent("x")
+    settings = spanwise._state.runtime.settings
+    assert ("production", "named", tmp_path / "elsewhere") == (
+        settings.environment,
+        settings.service_name,
+        settings.traces_dir,
+    )
+    assert not (tmp_path / "traces").exists()
+
+
+def test_a_first_use_that_fails_is_told_once_and_the_call_goes_on(monkeypatch, caplog, swallowed):
+    """A variable that cannot be used disturbs neither calls nor instrument()."""
+    monkeypatch.setenv("FLUXLOOP_SAMPLE_RATE", "7")
+    assert "HI" == an_agent("hi")
+    with instrument("flow") as ctx:
+        assert not ctx.is_enabled()
+        assert "HI" == an_agent("hi")
+    assert 1 == len([r for r in caplog.records if "sample_rate must be" in r.message])
+    monkeypatch.delenv("FLUXLOOP_SAMPLE_RATE")
+    monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many")
+    spanwise._state.reset()
+    assert "HI" == an_agent("hi")
+    assert {"failures.first_use": 1} == swallowed()

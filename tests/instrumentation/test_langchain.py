@@ -55,8 +55,7 @@ def agent():
 @pytest.fixture
 def instrumented(tmp_path):
     spanwise.configure(traces_dir=tmp_path / "t", instrument=["langchain"])
-    yield Files(tmp_path / "t")
-    loading.installed()["langchain"].load()().uninstrument()
+    return Files(tmp_path / "t")
 
 
 def test_an_instrumented_agent_is_one_trace_with_identity(instrumented, agent):
@@ -101,5 +100,15 @@ def test_a_broken_instrumentor_does_not_stop_the_program(monkeypatch, tmp_path, 
     spanwise.configure(instrument=True, traces_dir=tmp_path / "t")
     assert {"failures.instrument.broken": 1} == swallowed()
     assert "instrument.broken" in caplog.text
-    loading.load(False, None)
-    real["langchain"].load()().uninstrument()
+    assert "langchain" in spanwise._state.instrumentors
+
+
+def test_instrumentors_are_turned_off_with_us(tmp_path):
+    """configure() can turn them off again, and shutdown() does."""
+    for off in (lambda: spanwise.configure(instrument=False), spanwise.shutdown):
+        spanwise.configure(traces_dir=tmp_path / "t", instrument=["langchain"])
+        assert ["langchain"] == list(spanwise._state.instrumentors)
+        instrumentor = loading.installed()["langchain"].load()()
+        assert instrumentor.is_instrumented_by_opentelemetry
+        off()
+        assert not instrumentor.is_instrumented_by_opentelemetry

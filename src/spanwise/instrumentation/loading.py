@@ -6,7 +6,7 @@ import os
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
 
-from spanwise import _guard
+from spanwise import _guard, _state
 from spanwise.errors import InvalidSettingError, nearest
 
 GROUPS: Final = ("opentelemetry_instrumentor", "openinference_instrumentor")
@@ -36,28 +36,34 @@ def check_names(wanted: bool | tuple[str, ...]) -> None:
             raise InvalidSettingError("instrument", f"names {name!r}, which is not installed{hint}")
 
 
-def load(wanted: bool | tuple[str, ...], provider: Any) -> tuple[str, ...]:
-    """Turn on the wanted instrumentors and return the names of those that work.
+def load(wanted: bool | tuple[str, ...], provider: Any) -> None:
+    """Have the wanted instrumentors turned on, and no other of those that were turned on here.
 
     Args:
-        wanted: True for all that are installed, or their names.
+        wanted: True for all that are installed, False for none, or their names.
         provider: the TracerProvider that they make their spans with.
     """
-    if wanted is False:
-        return ()
+    running = _state.instrumentors
+    points = {} if wanted is False else installed()
+    names = tuple(points) if isinstance(wanted, bool) else wanted
     disabled = {name.strip() for name in os.environ.get(_DISABLED, "").split(",")}
-    started: list[str] = []
-    for name, point in installed().items():
-        if (wanted is not True and name not in wanted) or name in disabled:
+    chosen = {n: p for n, p in points.items() if n in names and n not in disabled}
+    for name, (instrumentor, used) in list(running.items()):
+        if name not in chosen or used is not provider:
+            del running[name]
+            with _guard.guard(f"instrument.{name}"):
+                instrumentor.uninstrument()
+    for name, point in chosen.items():
+        if name in running:
             continue
         with _guard.guard(f"instrument.{name}"):
             instrumentor = point.load()()
-            if not instrumentor.is_instrumented_by_opentelemetry:
-                instrumentor.instrument(tracer_provider=provider)
             if instrumentor.is_instrumented_by_opentelemetry:
-                started.append(name)
+                continue  # by the application, with the provider of its choice
+            instrumentor.instrument(tracer_provider=provider)
+            if instrumentor.is_instrumented_by_opentelemetry:
+                running[name] = (instrumentor, provider)
                 _guard.logger.debug("instrumenting %s with %s", name, point.value)
-    return tuple(started)
 
 
 def _rank(point: EntryPoint) -> tuple[int, str]:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
+from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
@@ -249,8 +250,14 @@ def _stamp(span: Span, scope: Scope) -> None:
     stamped = scope.attributes()
     have = span.attributes or {}
     missing = {key: value for key, value in stamped.items() if key not in have}
-    limit = getattr(getattr(span, "_limits", None), "max_span_attributes", None)
-    room = len(missing) if limit is None else limit - len(have)
-    if room >= len(missing):
+    held = getattr(span, "_attributes", None)
+    if not isinstance(held, BoundedAttributes):
         span.set_attributes(missing)
-    # Without room the record still gets them, from the scope, when the span ends.
+    elif held.maxlen is None:
+        held._set_items(missing)
+    elif held.maxlen >= len(have) + len(missing):
+        # In front: when the span is full, OpenTelemetry evicts the oldest, and that must be
+        # ours. The record still gets them, from the scope, when the span ends.
+        stamps = BoundedAttributes(None, missing, True, held.max_value_len)
+        with held._lock:
+            held._dict = {**stamps, **held._dict}
