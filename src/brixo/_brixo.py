@@ -10,7 +10,7 @@ import spanwise
 from brixo import _once
 from spanwise import _observe, _state, semconv
 from spanwise._configure import apply, first_use
-from spanwise._operation import NO_OBSERVATION
+from spanwise._observation import NO_OBSERVATION
 from spanwise._settings import Environment, SettingsKeywords
 
 if TYPE_CHECKING:

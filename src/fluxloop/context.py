@@ -15,8 +15,8 @@ from fluxloop.config import SDKConfig, config_for_use, first_use
 from fluxloop.decorators import checked_type
 from fluxloop.enums import ObservationType
 from spanwise import _guard, _operation
+from spanwise._observation import NO_OBSERVATION, Observation, Plan
 from spanwise._observe import decorate, make_plan
-from spanwise._operation import NO_OBSERVATION, Observation
 
 if TYPE_CHECKING:
     from fluxloop.models import ObservationData, TraceData
@@ -128,7 +128,7 @@ class FluxLoopContext:
         self.observation_stack.append(observation)
         self.observations.append(observation)
 
-    def _begin(self, plan: _operation.Plan, start_time_ns: int) -> Observation | None:
+    def _begin(self, plan: Plan, start_time_ns: int) -> Observation | None:
         """Start an observation below what is open here, also where the trace is not current."""
         if get_current_context() is self:
             return _operation.start(plan, start_time_ns=start_time_ns)
@@ -262,7 +262,7 @@ class instrument:  # noqa: N801 - reads as `with fluxloop.instrument(...) as ctx
             if isinstance(made, FluxLoopContext):
                 made._close()
 
-        def build(inner: Callable[..., Any]) -> _operation.Plan:
+        def build(inner: Callable[..., Any]) -> Plan:
             return make_plan(
                 self._type or "span",
                 self._name,

@@ -7,6 +7,7 @@ what it was, and what went in and came out. Nothing happens until `configure()` 
 from spanwise._configure import configure, flush, shutdown, stats
 from spanwise._destinations import Destination
 from spanwise._identity import identify
+from spanwise._observation import Observation, current, current_interaction
 from spanwise._observe import (
     agent,
     chain,
@@ -22,7 +23,6 @@ from spanwise._observe import (
     span,
     tool,
 )
-from spanwise._operation import Observation, current, current_interaction
 from spanwise._sampling import sampled
 from spanwise._settings import Settings
 from spanwise._version import __version__

@@ -19,7 +19,7 @@ from spanwise import _guard, _state, semconv
 from spanwise._encoding import Encoder
 
 if TYPE_CHECKING:
-    from spanwise._operation import Observation
+    from spanwise._observation import Observation
 
 _SCOPE = context_api.create_key("spanwise-identity")
 _default_encoder = Encoder()

@@ -12,7 +12,7 @@ from opentelemetry.context import Context
 
 from spanwise import _guard, _identity, _operation, _shells, semconv
 from spanwise._arguments import Binder
-from spanwise._operation import Observation, Plan
+from spanwise._observation import NO_OBSERVATION, Observation, Plan, current
 from spanwise.errors import DecorationError, nearest
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -203,7 +203,7 @@ class Block:
         observation = _operation.start(self._plan)
         self._entered.append(observation)
         if observation is None:
-            return _operation.NO_OBSERVATION
+            return NO_OBSERVATION
         if self._input is not _NOTHING:
             observation.update(input=self._input)
         return observation
@@ -235,7 +235,7 @@ class Block:
 
     def _leaving(self) -> Observation | None:
         """Return what is left now: the current observation, else one that is not recorded."""
-        for observation in (_operation.current(), None):
+        for observation in (current(), None):
             if observation in self._entered:
                 self._entered.remove(observation)
                 return observation

@@ -1,294 +1,27 @@
 """Start, finish and fail one operation: the only place that starts a span.
 
-A `Plan` holds all that is known when a function is decorated; an `Observation` is one call of
-it. Everything here is called from the user's thread and guarded: a fault of ours is counted and
+Everything here is called from the user's thread and guarded: a fault of ours is counted and
 leaves the call as it would be undecorated.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
 from opentelemetry.context import _RUNTIME_CONTEXT, Context
-from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, StatusCode, TraceFlags
+from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, TraceFlags
 
-from spanwise import _exceptions, _guard, _identity, _state, semconv
+from spanwise import _guard, _identity, _state, semconv
 from spanwise._calls import Call, with_call
 from spanwise._ids import next_trace_id, random_span_id, random_trace_id
-from spanwise._usage import usage_attributes, usage_of
+from spanwise._observation import NO_PLAN, OBSERVATION, Observation, Plan, describe_error
+from spanwise._usage import usage_of
 
 if TYPE_CHECKING:
-    from spanwise._arguments import Binder
     from spanwise._stream import Stream
-
-_OBSERVATION = context_api.create_key("spanwise-observation")
-_UNSET: Any = object()
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What is known of an operation before it runs.
-
-    Attributes:
-        name: of the span.
-        type: the observation type.
-        attributes: those that are the same at every call.
-        binder: names the arguments to capture; None captures none.
-        capture_output: keep the result.
-        capture_usage: look for token counts in the result.
-        call_binder: names all arguments, for recordings; None where calls are not recorded.
-        target: `module:qualified.name` of the function.
-        opens_scope: has an identity of its own that can be added to while it runs.
-        suspends: runs in steps, each of which may be taken from another context.
-        first_use: configures Spanwise where nothing did; returns None where it may not.
-        enter: may add to the context in which the body runs.
-        on_end: called with the observation before its span ends.
-    """
-
-    name: str
-    type: str
-    attributes: Mapping[str, Any]
-    binder: Binder | None = None
-    capture_output: bool = True
-    capture_usage: bool = False
-    call_binder: Binder | None = None
-    target: str = ""
-    opens_scope: bool = False
-    suspends: bool = False
-    first_use: Callable[[], _state.Runtime | None] | None = None
-    enter: Callable[[Observation, Context], Context] | None = None
-    on_end: Callable[[Observation], None] | None = None
-
-
-class Observation:
-    """One open operation: what `with spanwise.observe(...) as observation` and `current()` give.
-
-    Every method may be called at any time, in any thread; after the end, or where nothing is
-    recorded, it does nothing.
-    """
-
-    __slots__ = (
-        "_context",
-        "_given",
-        "_plan",
-        "_runtime",
-        "_scope",
-        "_span",
-        "_started_ns",
-        "_token",
-    )
-
-    def __init__(
-        self,
-        plan: Plan,
-        runtime: _state.Runtime | None,
-        span: Span,
-        scope: _identity.Scope | None,
-    ) -> None:
-        self._plan = plan
-        self._runtime = runtime
-        self._span = span
-        self._scope = scope
-        self._given: frozenset[str] = frozenset()
-        self._context: Context | None = None
-        self._token: Any = None
-        self._started_ns = time.perf_counter_ns()
-
-    @property
-    def name(self) -> str:
-        """The span's name as it was given."""
-        return self._plan.name
-
-    @property
-    def type(self) -> str:
-        """The observation type, as `agent` or `tool`."""
-        return self._plan.type
-
-    @property
-    def id(self) -> str:
-        """The span id, 16 hexadecimal digits; all zeros where nothing is recorded."""
-        return format(self._span.get_span_context().span_id, "016x")
-
-    @property
-    def trace_id(self) -> str:
-        """The trace id, 32 hexadecimal digits; all zeros where nothing is recorded."""
-        return format(self._span.get_span_context().trace_id, "032x")
-
-    @property
-    def span(self) -> Span:
-        """The OpenTelemetry span."""
-        return self._span
-
-    def is_recording(self) -> bool:
-        """Return whether what is set on the observation is kept."""
-        return self._span.is_recording()
-
-    def was_given(self, name: str) -> bool:
-        """Return whether `update()` was given this part, as `input`, `output` or `level`."""
-        return name in self._given
-
-    def update(
-        self,
-        *,
-        input: Any = _UNSET,
-        output: Any = _UNSET,
-        metadata: Mapping[str, Any] | None = None,
-        level: str | None = None,
-        model: str | None = None,
-        usage: Mapping[str, int] | None = None,
-        score: float | None = None,
-        tags: Iterable[str] | None = None,
-        version: str | None = None,
-        status_message: str | None = None,
-        provider: str | None = None,
-        response_model: str | None = None,
-        response_id: str | None = None,
-        finish_reasons: Iterable[str] | None = None,
-        tool_call_id: str | None = None,
-        input_messages: Any = _UNSET,
-        output_messages: Any = _UNSET,
-        system_instructions: Any = _UNSET,
-    ) -> None:
-        """Set what is known of the observation; later values replace earlier ones.
-
-        Args:
-            input: replaces the captured arguments.
-            output: replaces the captured result.
-            metadata: facts, each an attribute `observation.metadata.<key>`.
-            level: `debug`, `info`, `warning` or `error`.
-            model: the model that was asked for.
-            usage: token counts: `input_tokens`, `output_tokens`, `cached_tokens`, or a
-                provider's own spellings.
-            score: a number that says how good the outcome was.
-            tags: labels of this observation.
-            version: of what was run.
-            status_message: what is to be said of the outcome.
-            provider: who serves the model.
-            response_model: the model that answered.
-            response_id: the provider's id of the answer.
-            finish_reasons: why the model stopped, one for each choice.
-            tool_call_id: the id by which the model asked for the tool.
-            input_messages: the chat sent to the model.
-            output_messages: the messages that it answered.
-            system_instructions: its system prompt.
-        """
-        if self._runtime is None or not self._span.is_recording():
-            return
-        with _guard.guard("observation.update"):
-            attributes: dict[str, Any] = {}
-            for key, text in (
-                (semconv.GEN_AI_REQUEST_MODEL, model),
-                (semconv.OBSERVATION_VERSION, version),
-                (semconv.OBSERVATION_STATUS_MESSAGE, status_message),
-                (semconv.GEN_AI_PROVIDER_NAME, provider),
-                (semconv.GEN_AI_RESPONSE_MODEL, response_model),
-                (semconv.GEN_AI_RESPONSE_ID, response_id),
-                (semconv.GEN_AI_TOOL_CALL_ID, tool_call_id),
-                (semconv.OBSERVATION_LEVEL, str(level).lower() if level is not None else None),
-            ):
-                if text is not None:
-                    attributes[key] = _identity.attribute_value("", text)
-            if score is not None:
-                attributes[semconv.OBSERVATION_SCORE] = float(score)
-            counts = usage_attributes(usage) if usage is not None else {}
-            attributes |= counts
-            if finish_reasons is not None:
-                attributes[semconv.GEN_AI_RESPONSE_FINISH_REASONS] = tuple(map(str, finish_reasons))
-            if metadata is not None:
-                attributes |= _identity.metadata_attributes(metadata)
-            if tags is not None:
-                own = _identity.identity_attributes(tags=tags)
-                above = self.identity().get(semconv.OBSERVATION_TAGS, ())
-                attributes |= _identity.merge({semconv.OBSERVATION_TAGS: above}, own)
-            if self._runtime.settings.capture_content:
-                for key, value in (
-                    (semconv.OBSERVATION_INPUT, input),
-                    (semconv.OBSERVATION_OUTPUT, output),
-                    (semconv.GEN_AI_INPUT_MESSAGES, input_messages),
-                    (semconv.GEN_AI_OUTPUT_MESSAGES, output_messages),
-                    (semconv.GEN_AI_SYSTEM_INSTRUCTIONS, system_instructions),
-                ):
-                    if value is not _UNSET:
-                        attributes[key] = self._runtime.encoder.dumps(value)
-            self._given |= counts.keys() | {
-                name
-                for name, is_given in (
-                    ("input", input is not _UNSET),
-                    ("output", output is not _UNSET),
-                    ("level", level is not None),
-                )
-                if is_given
-            }
-            self._span.set_attributes(attributes)
-
-    def identify(
-        self,
-        *,
-        user: str | Mapping[str, Any] | None = None,
-        account: str | Mapping[str, Any] | None = None,
-        session_id: str | None = None,
-        message_id: str | None = None,
-    ) -> None:
-        """Say who the observation is for; an interaction says it for all that starts below, too."""
-        attributes = _identity.identity_attributes(
-            user=user, account=account, session_id=session_id, message_id=message_id
-        )
-        with _guard.guard("observation.identify"):
-            if self._plan.opens_scope and self._scope is not None:
-                self._scope.update(attributes)
-            if self._span.is_recording():
-                self._span.set_attributes(attributes)
-
-    def identity(self) -> Mapping[str, Any]:
-        """Return who the observation is for, as attributes."""
-        return self._scope.attributes() if self._scope is not None else {}
-
-    def record_error(self, error: BaseException | str) -> None:
-        """Mark the observation as failed, with an exception that was caught or a message."""
-        if self._runtime is None or not self._span.is_recording():
-            return
-        with _guard.guard("observation.record_error"):
-            if isinstance(error, BaseException):
-                self._span.set_attributes(_describe_error(self, error))
-            else:
-                message = self._runtime.encoder.text(str(error))
-                self._span.set_status(StatusCode.ERROR, message)
-
-    def attach(self) -> None:
-        """Make the observation the current one, with the context that it had when it left off."""
-        if self._context is not None:
-            self._token = _RUNTIME_CONTEXT.attach(self._context)
-
-    def detach(self, *, keep: bool = False) -> None:
-        """Give the caller's context back; `keep` what is current for the next `attach`."""
-        token, self._token = self._token, None
-        # Without `keep` this is the end: the context refers to the observation, and the circle
-        # would leave both to the garbage collector.
-        self._context = _RUNTIME_CONTEXT.get_current() if keep else None
-        if token is not None:
-            _identity.leave(token, _OBSERVATION, self)
-
-
-_NO_PLAN = Plan("", "span", {})
-NO_OBSERVATION = Observation(_NO_PLAN, None, trace_api.INVALID_SPAN, None)
-
-
-def current() -> Observation:
-    """Return the innermost open observation, or one that does nothing."""
-    found = context_api.get_current().get(_OBSERVATION)
-    return found if isinstance(found, Observation) else NO_OBSERVATION
-
-
-def current_interaction() -> Observation:
-    """Return the interaction that is open, from any depth below it, or one that does nothing."""
-    scope = _identity.current_scope(context_api.get_current())
-    found = scope.interaction if scope is not None else None
-    return found if found is not None else NO_OBSERVATION
 
 
 def start(
@@ -377,7 +110,7 @@ def fail(observation: Observation, error: BaseException, *, stream: Stream | Non
     try:
         runtime = observation._runtime
         if runtime is not None and observation._span.is_recording():
-            attributes |= _describe_error(observation, error)
+            attributes |= describe_error(observation, error)
             if stream is not None:
                 attributes |= stream.attributes(observation._started_ns)
                 keeps = observation._plan.capture_output and runtime.settings.capture_content
@@ -387,27 +120,6 @@ def fail(observation: Observation, error: BaseException, *, stream: Stream | Non
         _guard.swallow("operation.fail", fault)
     finally:
         _end(observation, attributes)
-
-
-def _describe_error(observation: Observation, error: BaseException) -> dict[str, Any]:
-    """Put the exception on the span as status and event; return it as attributes."""
-    assert observation._runtime is not None  # noqa: S101 - asked by both callers
-    mask = observation._runtime.encoder.masker.text
-    kind, message = _exceptions.type_of(error), _exceptions.message_of(error, mask)
-    observation._span.add_event(
-        "exception",
-        {
-            semconv.EXCEPTION_TYPE: kind,
-            semconv.EXCEPTION_MESSAGE: message,
-            semconv.EXCEPTION_STACKTRACE: mask(_exceptions.stacktrace_of(error, mask)),
-            semconv.EXCEPTION_ESCAPED: "True",
-        },
-    )
-    observation._span.set_status(StatusCode.ERROR, message or kind)
-    attributes = {semconv.ERROR_TYPE: kind}
-    if not observation.was_given("level"):
-        attributes[semconv.OBSERVATION_LEVEL] = "error"
-    return attributes
 
 
 def _start(
@@ -503,7 +215,7 @@ def _step_holder(parent: SpanContext, context: Context) -> Observation:
 
     They may be taken outside of it, where their children would begin traces of their own.
     """
-    holder = Observation(_NO_PLAN, None, NonRecordingSpan(parent), None)
+    holder = Observation(NO_PLAN, None, NonRecordingSpan(parent), None)
     holder._context = context
     return holder
 
@@ -522,7 +234,7 @@ def _in_context(observation: Observation, context: Context) -> Observation:
             context = observation._plan.enter(observation, context)
         except Exception as error:  # noqa: BLE001 - a facade's fault is one of ours
             _guard.swallow("operation.enter", error)
-    observation._context = context_api.set_value(_OBSERVATION, observation, context)
+    observation._context = context_api.set_value(OBSERVATION, observation, context)
     return observation
 
 

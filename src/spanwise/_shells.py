@@ -22,7 +22,7 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any
 
 from spanwise import _operation
-from spanwise._operation import Observation, Plan
+from spanwise._observation import Observation, Plan
 from spanwise._stream import Stream
 
 
