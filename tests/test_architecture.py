@@ -19,6 +19,7 @@ API_ONLY = [
     "_usage",
     "_arguments",
     "_encoding",
+    "_value_kinds",
     "_raw_fields",
     "_masking",
     "_exceptions",

@@ -32,8 +32,9 @@ import pandas
 import pydantic
 import pytest
 
-from spanwise import _encoding
-from spanwise._encoding import TRUNCATED, Encoder, Excerpt, Limits
+from spanwise import _encoding, _value_kinds
+from spanwise._encoding import Encoder, Limits
+from spanwise._value_kinds import TRUNCATED, Excerpt
 from support.ids import plain
 
 BYTES = 65_536
@@ -339,8 +340,8 @@ def test_each_kind_of_value_has_its_form_inside_others() -> None:
 def test_every_type_of_the_encoders_tables_is_tried_here() -> None:
     """The cases above cover all types that the encoder knows by name or as a base."""
     tried = {type(value) for _, value, _ in KINDS} | {Excerpt}
-    assert set(_encoding._HANDLERS) - tried == set()
-    assert {base for base, _ in _encoding._BASES} - {
+    assert set(_value_kinds.HANDLERS) - tried == set()
+    assert {base for base, _ in _value_kinds._BASES} - {
         c for kind in tried for c in kind.__mro__
     } == set()
 
@@ -984,7 +985,7 @@ def test_several_huge_strings_share_the_budget() -> None:
 
 def _visits(monkeypatch: pytest.MonkeyPatch, value: object) -> int:
     count = 0
-    encode = _encoding._Walk.encode
+    encode = _encoding.Walk.encode
 
     def counting(self: Any, value: Any, depth: int) -> Any:
         nonlocal count
@@ -992,7 +993,7 @@ def _visits(monkeypatch: pytest.MonkeyPatch, value: object) -> int:
         return encode(self, value, depth)
 
     with monkeypatch.context() as patch:
-        patch.setattr(_encoding._Walk, "encode", counting)
+        patch.setattr(_encoding.Walk, "encode", counting)
         Encoder().dumps(value)
     return count
 

@@ -13,8 +13,9 @@ from typing import Any
 import orjson
 
 from spanwise import _guard, semconv
-from spanwise._encoding import TRUNCATED, Encoder, Excerpt, Limits
+from spanwise._encoding import Encoder, Limits
 from spanwise._usage import usage_of
+from spanwise._value_kinds import TRUNCATED, Excerpt
 
 _MARGIN = 4096  # as in the encoder: what is needed to see a secret across the cut
 _CHUNK_LIMITS = Limits(bytes=8192, string=4096, items=50, nodes=200)
