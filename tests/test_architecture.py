@@ -28,6 +28,7 @@ API_ONLY = [
     "_guard",
     "_state",
     "_settings",
+    "_environment",
     "_configure",
     "_destinations",
 ]

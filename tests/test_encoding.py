@@ -34,6 +34,7 @@ import pytest
 
 from spanwise import _encoding, _value_kinds
 from spanwise._encoding import Encoder, Limits
+from spanwise._stream import Stream
 from spanwise._value_kinds import TRUNCATED, Excerpt
 from support.ids import plain
 
@@ -1117,6 +1118,33 @@ def test_a_stream_of_which_the_ends_were_kept_is_cut_once() -> None:
         assert found.endswith("TAIL")
         assert found.count(TRUNCATED) == 1
         assert "500000 characters" in found
+
+
+@pytest.mark.parametrize("length", [100, 16_384, 20_000, 45_000, 60_000, 1_000_000])
+@pytest.mark.parametrize("size", [1, 1000, 10**7])
+def test_a_streamed_text_reads_like_one_that_came_at_once(length: int, size: int) -> None:
+    """However it was cut into chunks, its observation is that of the joined text."""
+    words = "".join(f"{n} word " for n in range(length // 8 + 1))[:length]
+    if length // size > 50_000:
+        size = 20
+    stream = Stream(Encoder(), keeps=True, sums_usage=False)
+    for start in range(0, length, size):
+        stream.add(words[start : start + size])
+    assert Encoder().dumps(words) == stream.text(Encoder())
+
+
+def test_a_secret_in_a_streamed_text_is_masked_at_the_cut_too() -> None:
+    """What is kept of the stream has margins, as a text that came at once."""
+    secret = "sk-" + "abcdefgh12" * 5
+    for shift in range(0, 60, 7):
+        text = (
+            "a " * 4_080 + " " * shift + secret + " b" * 20_000 + " " + secret + " c" * 4_080
+        ) + "d" * shift
+        stream = Stream(Encoder(), keeps=True, sums_usage=False)
+        for start in range(0, len(text), 11):
+            stream.add(text[start : start + 11])
+        found = stream.text(Encoder())
+        assert "abcdefgh12" not in found
 
 
 # --- another thread --------------------------------------------------------------------------

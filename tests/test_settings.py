@@ -10,7 +10,8 @@ import pytest
 import spanwise
 from spanwise import Destination, InvalidSettingError, UnknownSettingError
 from spanwise import _destinations as destinations
-from spanwise._settings import Environment, Settings, resolve
+from spanwise._environment import Environment
+from spanwise._settings import Settings, resolve
 from support.ids import plain
 
 NOTHING = Environment({}, {})

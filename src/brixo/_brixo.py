@@ -10,8 +10,9 @@ import spanwise
 from brixo import _once
 from spanwise import _observe, _state, semconv
 from spanwise._configure import apply, first_use
+from spanwise._environment import Environment
 from spanwise._observation import NO_OBSERVATION
-from spanwise._settings import Environment, SettingsKeywords
+from spanwise._settings import SettingsKeywords
 
 if TYPE_CHECKING:
     from spanwise._observe import Block

@@ -16,7 +16,8 @@ from spanwise import _guard, _state
 from spanwise._configure import apply
 from spanwise._configure import first_use as _core_first_use
 from spanwise._destinations import TRACES_PATH
-from spanwise._settings import Environment, Fault, boolean
+from spanwise._environment import Environment
+from spanwise._settings import Fault, boolean
 
 if TYPE_CHECKING:
     from spanwise._state import Runtime

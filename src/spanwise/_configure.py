@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import Unpack
 
 from spanwise import _guard, _settings, _state
-from spanwise._settings import Environment, Settings, SettingsKeywords
+from spanwise._environment import Environment
+from spanwise._settings import Settings, SettingsKeywords
 
 if TYPE_CHECKING:
     from spanwise._state import Runtime

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from spanwise import _guard, _settings
-from spanwise._settings import Environment, Fault, Settings
+from spanwise._environment import Environment
+from spanwise._settings import Fault, Settings
 from spanwise.dialects import DIALECTS
 from spanwise.errors import InvalidSettingError, nearest
 

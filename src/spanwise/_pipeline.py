@@ -13,6 +13,7 @@ from opentelemetry.trace import ProxyTracerProvider
 
 from spanwise import _destinations, _guard, _settings, _version
 from spanwise._encoding import Encoder, Limits
+from spanwise._environment import Environment
 from spanwise._masking import Masker
 from spanwise._provider import (
     SpanwiseTracerProvider,
@@ -20,7 +21,7 @@ from spanwise._provider import (
     make_provider,
     sampling_of,
 )
-from spanwise._settings import Environment, Settings
+from spanwise._settings import Settings
 from spanwise._state import Runtime
 from spanwise.errors import InvalidSettingError
 from spanwise.export.call_recordings import CallRecordings, recordings_at

@@ -25,8 +25,9 @@ from opentelemetry.trace import Link, SpanKind, TraceState
 from opentelemetry.util.types import Attributes
 
 from spanwise import _ids, _state
+from spanwise._environment import Environment
 from spanwise._sampling import Sampling, forced_decision
-from spanwise._settings import Environment, Settings
+from spanwise._settings import Settings
 from spanwise.errors import InvalidSettingError
 
 # OpenTelemetry's default of 128 evicts the oldest attributes first, and an agent's span may have

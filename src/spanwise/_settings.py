@@ -17,6 +17,7 @@ from typing import Any, TypedDict
 from urllib.parse import unquote, urlsplit
 
 from spanwise import _guard
+from spanwise._environment import Environment
 from spanwise.errors import InvalidSettingError, UnknownSettingError
 
 DEFAULT_TRACES_DIR = Path("traces")
@@ -25,7 +26,6 @@ DEFAULT_MAX_BYTES = 1 << 30
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
 _NONE = frozenset({"", "none"})
-_DOTENV_PREFIXES = ("SPANWISE_", "OTEL_", "BRIXO_", "FLUXLOOP_")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z\-]+")  # a token of RFC 9110
 _CONTENT_MODES = {
     "span_only": True,
@@ -342,37 +342,6 @@ _FIELDS = {field.name: field for field in dataclasses.fields(Settings) if field.
 _NONE_IS_A_VALUE = frozenset({"traces_dir"})
 
 
-class Environment:
-    """The environment variables, and below them the lines of a `.env` file.
-
-    Args:
-        variables: the process's environment.
-        dotenv: names and values of the file.
-    """
-
-    def __init__(self, variables: Mapping[str, str], dotenv: Mapping[str, str]) -> None:
-        self._layers = ((variables, ""), (dotenv, " in .env"))
-
-    @classmethod
-    def read(cls, folder: Path | None = None) -> Environment:
-        """Return the process's environment over the `.env` of the folder (the current one)."""
-        return cls(os.environ, _read_dotenv((folder or Path()) / ".env"))
-
-    def first(self, *names: str) -> tuple[str, str] | None:
-        """Return value and origin of the first name that is set, real variables first."""
-        for layer, where in self._layers:
-            for name in names:
-                value = layer.get(name)
-                if value is not None and value.strip():
-                    return value, name + where
-        return None
-
-    def get(self, *names: str) -> str | None:
-        """Return the value of the first name that is set."""
-        found = self.first(*names)
-        return found[0] if found else None
-
-
 def check_names(keywords: Mapping[str, object]) -> None:
     """Raise UnknownSettingError for a keyword that is no setting."""
     for name in keywords:
@@ -414,45 +383,3 @@ def resolve(
             raise InvalidSettingError(name, str(fault), source=source) from None
         sources[name] = source
     return Settings(**values, sources=sources)
-
-
-def _read_dotenv(path: Path) -> dict[str, str]:
-    """Return our and OpenTelemetry's names of the file; a bad line is said once and skipped."""
-    if not path.is_file():
-        return {}
-    # Imported when there is a file: most processes have none.
-    import io
-    import logging
-
-    from dotenv import dotenv_values
-    from dotenv.parser import parse_stream
-
-    try:
-        # With or without the mark that Windows puts first. What is no UTF-8 spoils its own line.
-        text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
-    except OSError as error:
-        _guard.warn(".env", f".env cannot be read and is ignored: {_guard.describe(error)}")
-        return {}
-    bad = [
-        binding.original.line
-        for binding in parse_stream(io.StringIO(text))
-        if binding.error or not _is_valid(binding.original.string)
-    ]
-    if bad:
-        _guard.warn(".env", f".env: cannot read line {bad[0]}; the other lines are used")
-    # The parser's own warning would say the same again.
-    logger = logging.getLogger("dotenv.main")
-    silent, logger.disabled = logger.disabled, True
-    try:
-        values = dotenv_values(stream=io.StringIO(text))
-    finally:
-        logger.disabled = silent
-    return {
-        name: value
-        for name, value in values.items()
-        if value is not None and _is_valid(value) and name.startswith(_DOTENV_PREFIXES)
-    }
-
-
-def _is_valid(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)

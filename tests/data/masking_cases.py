@@ -363,7 +363,7 @@ HARMLESS_NAMES: list[tuple[str, Any]] = [
     ("authoritative", "yes"),
     ("authentic", "yes"),
     ("authenticity", "high"),
-    ("monkey", "George"),
+    ("monkey", "x"),
     ("monkeypatch", "x"),
     ("donkey", "x"),
     ("turkey", "x"),

@@ -10,7 +10,8 @@ from typing import Final
 
 import click
 
-from spanwise._settings import DEFAULT_TRACES_DIR, Environment
+from spanwise._environment import Environment
+from spanwise._settings import DEFAULT_TRACES_DIR
 from spanwise.cli import UserError
 from spanwise.view.store import Store, Trace, Traces
 

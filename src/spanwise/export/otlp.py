@@ -21,7 +21,7 @@ from opentelemetry.trace import SpanContext, Status
 
 from spanwise import _guard, _settings, _state, dialects
 from spanwise._destinations import Destination
-from spanwise._settings import Environment
+from spanwise._environment import Environment
 from spanwise.export.record import Record
 
 
