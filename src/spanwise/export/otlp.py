@@ -69,7 +69,8 @@ class OtlpSink:
         transport, self._transport = self._transport, None
         if transport is None or self._pid != os.getpid():
             return
-        transport.ask(transport.batches.shutdown).wait(timeout_s)
+        if not transport.ask(transport.batches.shutdown).wait(timeout_s):
+            transport.exporter.shutdown()  # ends its retries, which would go on behind our back
         lost = self._taken - transport.exporter.acknowledged
         self._taken = 0
         if lost > 0:
