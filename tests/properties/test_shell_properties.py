@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import inspect
 import sys
 import types
@@ -449,6 +450,13 @@ as_often_as_needed = settings(
 )
 
 
+def _ended_since(before: int, expected: int) -> bool:
+    """Return whether so many spans ended; one that no close ends does when it is collected."""
+    if spanwise.stats().get("spans.ended", 0) - before != expected:
+        gc.collect()
+    return spanwise.stats().get("spans.ended", 0) - before == expected
+
+
 @given(body=st.sampled_from(BODIES), script=scripts)
 @as_often_as_needed
 def test_a_decorated_generator_cannot_be_told_from_the_plain_one(mode, body, script):
@@ -458,8 +466,7 @@ def test_a_decorated_generator_cannot_be_told_from_the_plain_one(mode, body, scr
     expected = history(body, script)
     assert history(spanwise.tool(body), script) == expected
     assert context_api.get_current() is before
-    spans = spanwise.stats().get("spans.ended", 0) - ended
-    assert spans == (mode == "configured" and _runs(script))
+    assert _ended_since(ended, mode == "configured" and _runs(script))
 
 
 @given(body=st.sampled_from(ASYNC_BODIES), script=scripts)
@@ -471,5 +478,4 @@ def test_a_decorated_async_generator_cannot_be_told_from_the_plain_one(mode, bod
     expected = async_history(body, script)
     assert async_history(spanwise.tool(body), script) == expected
     assert context_api.get_current() is before
-    spans = spanwise.stats().get("spans.ended", 0) - ended
-    assert spans == (mode == "configured" and _runs(script))
+    assert _ended_since(ended, mode == "configured" and _runs(script))
