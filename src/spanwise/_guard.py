@@ -21,6 +21,8 @@ logger = logging.getLogger("spanwise")
 R = TypeVar("R")
 
 _LOG_EVERY_S = 60.0
+_LONGEST_READ = 65_536
+_LONGEST_SHOWN = 300
 _masker = Masker()
 _last_logged: dict[str, float] = {}
 
@@ -95,10 +97,10 @@ def describe(error: BaseException) -> str:
     """Return `Type: text` of an exception, masked, in one line of bounded length."""
     name = type.__dict__["__name__"].__get__(type(error))
     try:
-        text = " ".join(str(error).split())[:300]
+        text = " ".join(str(error)[:_LONGEST_READ].split())
     except Exception:  # noqa: BLE001 - the text of an exception may be the user's code
         return str(name)
-    return _masker.text(f"{name}: {text}")
+    return _masker.text(f"{name}: {text}")[:_LONGEST_SHOWN]
 
 
 def forget_what_was_logged() -> None:

@@ -195,6 +195,8 @@ def masked_attributes(attributes: Mapping[str, Any], masker: Masker) -> dict[str
     masked: dict[str, Any] = {}
     for key, value in attributes.items():
         name = masker.text(valid(key))
+        if name in masked:  # two keys that are nothing but a secret
+            name = f"{name} #{len(masked)}"
         masked[name] = MASK if masker.hides(key, value) else _masked(value, masker)
     return masked
 
