@@ -106,43 +106,12 @@ HARMLESS_PHRASES: Final = tuple(
 
 # A token or key name with one of these words counts something.
 COUNTING_WORDS: Final = frozenset(
-    [
-        "avg",
-        "average",
-        "budget",
-        "ceiling",
-        "count",
-        "counts",
-        "cost",
-        "price",
-        "consumed",
-        "length",
-        "len",
-        "limit",
-        "limits",
-        "max",
-        "maximum",
-        "mean",
-        "median",
-        "min",
-        "minimum",
-        "n",
-        "num",
-        "number",
-        "per",
-        "price",
-        "quota",
-        "ratio",
-        "remaining",
-        "size",
-        "sum",
-        "threshold",
-        "tokens",
-        "total",
-        "totals",
-        "usage",
-        "used",
-    ]
+    """
+    average avg budget ceiling consumed cost count counts duration first latency len length
+    limit limits max maximum mean median min minimum ms n num number per position price
+    quota rate ratio remaining seconds size sum threshold throughput tokens
+    total totals usage used
+    """.split()
 )
 
 # Names of the semantic conventions that contain a pattern and are never secret.

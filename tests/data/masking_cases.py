@@ -233,6 +233,10 @@ SECRET_TEXTS: dict[str, tuple[str, str]] = {
 HARMLESS_NAMES: list[tuple[str, Any]] = [
     # OpenAI, Anthropic, Google, Bedrock, LangChain, Hugging Face
     ("max_tokens", 5),
+    ("time_to_first_token", 0.35),
+    ("first_token_ms", 350),
+    ("output_token_rate", 3.5),
+    ("token_position", 4),
     ("max_completion_tokens", 512),
     ("max_output_tokens", 512),
     ("maxOutputTokens", 512),
