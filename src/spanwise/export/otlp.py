@@ -47,14 +47,15 @@ class OtlpSink:
         for translate in self._dialects:
             record = record.translated(*translate(record))
         span = self._readable(record)
-        self._taken += 1
+        with self._lock:
+            self._taken += 1
         transport.batches.on_end(span)
 
     def wake(self) -> None:
         """Have what is queued sent now; does not wait for it."""
         transport = self._transport
         if transport is not None and self._pid == os.getpid():
-            transport.ask(transport.batches.force_flush)
+            transport.wake()
 
     def flush(self, timeout_s: float) -> bool:
         """Return whether every record taken so far was acknowledged in that time."""
@@ -153,6 +154,7 @@ class _Transport:
         self.batches = BatchSpanProcessor(self.exporter)
         self._asked: queue.SimpleQueue[tuple[Callable[[], object], threading.Event]]
         self._asked = queue.SimpleQueue()
+        self._is_woken = False
         threading.Thread(target=self._answer, name="spanwise-otlp", daemon=True).start()
 
     def ask(self, action: Callable[[], object]) -> threading.Event:
@@ -160,6 +162,16 @@ class _Transport:
         done = threading.Event()
         self._asked.put((action, done))
         return done
+
+    def wake(self) -> None:
+        """Have what is queued sent; asked again while it waits for that, it waits once."""
+        if not self._is_woken:
+            self._is_woken = True
+            self.ask(self._send)
+
+    def _send(self) -> None:
+        self._is_woken = False
+        self.batches.force_flush()
 
     def _answer(self) -> None:
         while True:
