@@ -309,7 +309,7 @@ KINDS: list[tuple[str, Any, Any]] = [
     ("numpy complex", numpy.complex128(1 + 2j), "(1+2j)"),
     ("numpy nan", numpy.float32("nan"), "NaN"),
     ("numpy datetime", numpy.datetime64("2026-01-31"), "2026-01-31"),
-    ("numpy not a time", numpy.datetime64("NaT"), None),
+    ("numpy not a time", numpy.datetime64("NaT", "s"), None),
     ("numpy timedelta", numpy.timedelta64(5, "s"), "0:00:05"),
     (
         "pandas frame",
