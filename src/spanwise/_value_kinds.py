@@ -153,7 +153,8 @@ def _bytes(walk: Walk, value: Any, depth: int) -> Any:
     length = base.__len__(value)
     if length <= LONGEST_BYTES_AS_TEXT:
         try:
-            text = base.decode(value)
+            # A slice is of the base type: since Python 3.12 a subclass may have a __buffer__.
+            text = base.__getitem__(value, slice(0, length)).decode()
         except UnicodeDecodeError:
             pass
         else:
