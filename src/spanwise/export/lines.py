@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 
 _LOOK_EVERY_S = 1.0
+_LOOKS = 5
+_BETWEEN_LOOKS_S = 0.002
 
 
 class _Handle:
@@ -39,7 +41,7 @@ class _Handle:
             return
         status = os.fstat(self.fd)
         self.inode, self.mode = status.st_ino, status.st_mode
-        self.torn = status.st_size > 0 and _last_byte(self.fd, status.st_size) != b"\n"
+        self.torn = _ends_torn(self.fd)
 
     def __del__(self) -> None:
         fd = getattr(self, "fd", -1)
@@ -127,6 +129,17 @@ class LineFile:
         written = os.write(handle.fd, data)
         handle.torn = written != len(data)
         return not handle.torn
+
+
+def _ends_torn(fd: int) -> bool:
+    """Return whether the last line has no end, and nobody is writing it just now."""
+    for _ in range(_LOOKS):
+        size = os.fstat(fd).st_size
+        if size == 0 or _last_byte(fd, size) == b"\n":
+            return False
+        # A large line of another process can be seen while it is being written.
+        time.sleep(_BETWEEN_LOOKS_S)
+    return True
 
 
 def _last_byte(fd: int, size: int) -> bytes:
