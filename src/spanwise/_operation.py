@@ -156,8 +156,8 @@ def _start(
             plan.binder.bind(args, kwargs)
         )
     call_context = context
-    wants_call = plan.call_binder is not None and _state.call_listeners
-    if plan.call_binder is not None and wants_call and runtime.settings.capture_content:
+    wanted = _state.call_listeners and runtime.settings.capture_content
+    if wanted and plan.call_binder is not None:
         call = Call(plan.target, plan.call_binder.bind(args, kwargs))
         call_context = with_call(call, context)
     span = runtime.tracer.start_span(
