@@ -196,10 +196,6 @@ def attribute_value(key: str, value: object) -> AttributeValue:
     return text[1:-1] if text.startswith('"') and "\\" not in text else text
 
 
-def _metadata(metadata: Any) -> dict[str, AttributeValue]:
-    return metadata_attributes(metadata)
-
-
 def _user(user: Any) -> dict[str, AttributeValue]:
     return _party(semconv.USER, user)
 

@@ -230,10 +230,6 @@ def _destinations(value: object) -> tuple[Any, ...]:
     return tuple(value)
 
 
-def _anything(value: Any) -> Any:
-    return value
-
-
 def _provider(value: Any) -> Any:
     if value is not None and not hasattr(value, "add_span_processor"):
         raise Fault("must be an OpenTelemetry SDK TracerProvider")
