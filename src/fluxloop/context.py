@@ -16,7 +16,8 @@ from fluxloop.decorators import checked_type
 from fluxloop.enums import ObservationType
 from spanwise import _guard, _operation
 from spanwise._observation import NO_OBSERVATION, Observation, Plan
-from spanwise._observe import decorate, make_plan
+from spanwise._observe import decorate
+from spanwise._plans import make_plan
 
 if TYPE_CHECKING:
     from fluxloop.models import ObservationData, TraceData

@@ -6,141 +6,16 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Final, TypeVar, overload
+from typing import Any, TypeVar, overload
 
-from opentelemetry.context import Context
-
-from spanwise import _guard, _identity, _operation, _shells, semconv
-from spanwise._arguments import Binder
+from spanwise import _guard, _operation, _shells
 from spanwise._observation import NO_OBSERVATION, Observation, Plan, current
-from spanwise.errors import DecorationError, nearest
+from spanwise._plans import check_options, make_plan, name_of
+from spanwise.errors import DecorationError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-RECORDED_TYPES: Final = frozenset({"agent", "tool", "interaction"})
-
-_OPERATIONS: Final[Mapping[str, str]] = {
-    "agent": "invoke_agent",
-    "tool": "execute_tool",
-    "generation": "chat",
-    "embedding": "embeddings",
-    "retrieval": "retrieval",
-    "interaction": "invoke_workflow",
-}
-_NAMES: Final[Mapping[str, str]] = {
-    "agent": semconv.GEN_AI_AGENT_NAME,
-    "tool": semconv.GEN_AI_TOOL_NAME,
-    "interaction": semconv.GEN_AI_WORKFLOW_NAME,
-}
-_DESCRIPTIONS: Final[Mapping[str, str]] = {
-    "agent": semconv.GEN_AI_AGENT_DESCRIPTION,
-    "tool": semconv.GEN_AI_TOOL_DESCRIPTION,
-}
-_MODEL_TYPES: Final = frozenset({"generation", "embedding", "reranker"})
-_OPTIONS: Final = frozenset(
-    {
-        "capture_input",
-        "capture_output",
-        "capture_usage",
-        "description",
-        "metadata",
-        "model",
-        "name",
-        "provider",
-        "tags",
-        "version",
-    }
-)
-
 _NOTHING: Any = object()
-
-
-def make_plan(
-    type: str,
-    name: str,
-    *,
-    function: Callable[..., Any] | None = None,
-    version: str | None = None,
-    description: str | None = None,
-    model: str | None = None,
-    provider: str | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    tags: Iterable[str] | None = None,
-    capture_input: bool | Iterable[str] = True,
-    capture_output: bool = True,
-    capture_usage: bool | None = None,
-    is_trace: bool = False,
-    first_use: Callable[[], Any] | None = None,
-    enter: Callable[[Observation, Context], Context] | None = None,
-    on_end: Callable[[Observation], None] | None = None,
-) -> Plan:
-    """Prepare all that is known of an operation before it runs.
-
-    Raises:
-        DecorationError: the type is unknown, or an option does not fit the function.
-    """
-    if type not in semconv.OBSERVATION_TYPE_VALUES:
-        known = nearest(str(type), semconv.OBSERVATION_TYPE_VALUES)
-        raise DecorationError(f"unknown observation type {type!r}{known}")
-    if not isinstance(name, str):
-        raise DecorationError(f"name must be a string, not {name!r}")
-    attributes: dict[str, Any] = {semconv.OBSERVATION_TYPE: type}
-    target = ""
-    if is_trace:
-        attributes[semconv.OBSERVATION_IS_TRACE] = True
-    if function is not None:
-        target = _target(function)
-        attributes[semconv.CODE_FUNCTION_NAME] = target.replace(":", ".", 1)
-    if type in _OPERATIONS and not is_trace:
-        attributes[semconv.GEN_AI_OPERATION_NAME] = _OPERATIONS[type]
-    if type in _NAMES and not is_trace:
-        attributes[_NAMES[type]] = name
-    if description is not None and type not in _DESCRIPTIONS:
-        raise DecorationError(f"description belongs to an agent or a tool, not to {type}")
-    for key, value in (
-        (_DESCRIPTIONS.get(type), description),
-        (semconv.OBSERVATION_VERSION, version),
-        (semconv.GEN_AI_REQUEST_MODEL, model),
-        (semconv.GEN_AI_PROVIDER_NAME, provider),
-    ):
-        if key is not None and value is not None:
-            attributes[key] = str(_identity.attribute_value("", value))
-    if type == "tool":
-        attributes[semconv.GEN_AI_TOOL_TYPE] = "function"
-    if metadata is not None:
-        if not isinstance(metadata, Mapping):
-            raise DecorationError(f"metadata must be a mapping, not {metadata!r}")
-        attributes |= _identity.metadata_attributes(metadata)
-    if tags is not None:
-        if not isinstance(tags, Iterable):
-            raise DecorationError(f"tags must be strings, not {tags!r}")
-        attributes |= _identity.identity_attributes(tags=tags)
-    if not isinstance(capture_input, Iterable | bool):
-        raise DecorationError(
-            f"capture_input must be true, false or names of parameters, not {capture_input!r}"
-        )
-    binder = None
-    if function is not None and capture_input is not False:
-        if isinstance(capture_input, str):
-            capture_input = (capture_input,)
-        binder = Binder(function, None if capture_input is True else capture_input)
-    call_binder = None
-    if function is not None and type in RECORDED_TYPES and capture_input is not False:
-        call_binder = Binder(function)
-    return Plan(
-        name=name,
-        type=type,
-        attributes=attributes,
-        binder=binder,
-        capture_output=bool(capture_output) and not is_trace,
-        capture_usage=type in _MODEL_TYPES if capture_usage is None else capture_usage,
-        call_binder=call_binder,
-        target=target,
-        opens_scope=type == "interaction" or is_trace,
-        first_use=first_use,
-        enter=enter,
-        on_end=on_end,
-    )
 
 
 def decorate(target: Any, build: Callable[[Callable[..., Any]], Plan]) -> Any:
@@ -193,7 +68,7 @@ class Block:
         """Return the function, observed at every call."""
 
         def build(inner: Callable[..., Any]) -> Plan:
-            name = self._name or _name(inner)
+            name = self._name or name_of(inner)
             return make_plan(self._type, name, function=inner, **self._options)
 
         wrapped: F = decorate(function, build)
@@ -240,13 +115,6 @@ class Block:
                 self._entered.remove(observation)
                 return observation
         return self._entered.pop()  # something inside was entered and never left
-
-
-def _check(options: Mapping[str, Any], further: Iterable[str] = ()) -> None:
-    known = _OPTIONS.union(further)
-    for name in options:
-        if name not in known:
-            raise DecorationError(f"unknown option {name!r}{nearest(name, known)}")
 
 
 class ObservationDecorator:
@@ -301,7 +169,7 @@ class ObservationDecorator:
     ) -> Block: ...
 
     def __call__(self, function: Any = None, /, *, name: str | None = None, **options: Any) -> Any:
-        _check(options)
+        check_options(options)
         if function is None or isinstance(function, str):
             return Block(self._type, name or function, options)
         return Block(self._type, name, options)(function)
@@ -352,7 +220,7 @@ def observe(
     Raises:
         DecorationError: an unknown type, or an option that does not fit what is observed.
     """
-    _check(options, ("input", "type"))
+    check_options(options, ("input", "type"))
     if function is None or isinstance(function, str):
         return Block(type, name or function, options, input)
     return Block(type, name, options, input)(function)
@@ -377,28 +245,3 @@ guardrail = ObservationDecorator("guardrail")
 reranker = ObservationDecorator("reranker")
 span = ObservationDecorator("span")
 interaction = ObservationDecorator("interaction")
-
-
-def _inner(function: Any) -> Any:
-    """Return what a partial or a bound method is made of."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    return getattr(function, "__func__", function)
-
-
-def _name(function: Any) -> str:
-    inner = _inner(function)
-    name = str(getattr(inner, "__name__", None) or type(inner).__name__)
-    if name != "__call__":
-        return name
-    # Of a callable object, or of a decorated class: the class says what is called.
-    if inspect.ismethod(function):
-        return type(function.__self__).__name__
-    return str(inner.__qualname__).rpartition(".")[0].rpartition(".")[2] or name
-
-
-def _target(function: Any) -> str:
-    inner = _inner(function)
-    if not hasattr(inner, "__qualname__"):
-        inner = type(inner)
-    return f"{inner.__module__}:{inner.__qualname__}"

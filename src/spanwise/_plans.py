@@ -1,0 +1,171 @@
+"""All that is known of an operation before it runs: which options there are, and what they make."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from opentelemetry.context import Context
+
+from spanwise import _identity, semconv
+from spanwise._arguments import Binder
+from spanwise._observation import Observation, Plan
+from spanwise.errors import DecorationError, nearest
+
+RECORDED_TYPES: Final = frozenset({"agent", "tool", "interaction"})
+
+_OPERATIONS: Final[Mapping[str, str]] = {
+    "agent": "invoke_agent",
+    "tool": "execute_tool",
+    "generation": "chat",
+    "embedding": "embeddings",
+    "retrieval": "retrieval",
+    "interaction": "invoke_workflow",
+}
+_NAMES: Final[Mapping[str, str]] = {
+    "agent": semconv.GEN_AI_AGENT_NAME,
+    "tool": semconv.GEN_AI_TOOL_NAME,
+    "interaction": semconv.GEN_AI_WORKFLOW_NAME,
+}
+_DESCRIPTIONS: Final[Mapping[str, str]] = {
+    "agent": semconv.GEN_AI_AGENT_DESCRIPTION,
+    "tool": semconv.GEN_AI_TOOL_DESCRIPTION,
+}
+_MODEL_TYPES: Final = frozenset({"generation", "embedding", "reranker"})
+_OPTIONS: Final = frozenset(
+    {
+        "capture_input",
+        "capture_output",
+        "capture_usage",
+        "description",
+        "metadata",
+        "model",
+        "name",
+        "provider",
+        "tags",
+        "version",
+    }
+)
+
+
+def check_options(options: Mapping[str, Any], further: Iterable[str] = ()) -> None:
+    known = _OPTIONS.union(further)
+    for name in options:
+        if name not in known:
+            raise DecorationError(f"unknown option {name!r}{nearest(name, known)}")
+
+
+def make_plan(
+    type: str,
+    name: str,
+    *,
+    function: Callable[..., Any] | None = None,
+    version: str | None = None,
+    description: str | None = None,
+    model: str | None = None,
+    provider: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    tags: Iterable[str] | None = None,
+    capture_input: bool | Iterable[str] = True,
+    capture_output: bool = True,
+    capture_usage: bool | None = None,
+    is_trace: bool = False,
+    first_use: Callable[[], Any] | None = None,
+    enter: Callable[[Observation, Context], Context] | None = None,
+    on_end: Callable[[Observation], None] | None = None,
+) -> Plan:
+    """Prepare all that is known of an operation before it runs.
+
+    Raises:
+        DecorationError: the type is unknown, or an option does not fit the function.
+    """
+    if type not in semconv.OBSERVATION_TYPE_VALUES:
+        known = nearest(str(type), semconv.OBSERVATION_TYPE_VALUES)
+        raise DecorationError(f"unknown observation type {type!r}{known}")
+    if not isinstance(name, str):
+        raise DecorationError(f"name must be a string, not {name!r}")
+    attributes: dict[str, Any] = {semconv.OBSERVATION_TYPE: type}
+    target = ""
+    if is_trace:
+        attributes[semconv.OBSERVATION_IS_TRACE] = True
+    if function is not None:
+        target = _target(function)
+        attributes[semconv.CODE_FUNCTION_NAME] = target.replace(":", ".", 1)
+    if type in _OPERATIONS and not is_trace:
+        attributes[semconv.GEN_AI_OPERATION_NAME] = _OPERATIONS[type]
+    if type in _NAMES and not is_trace:
+        attributes[_NAMES[type]] = name
+    if description is not None and type not in _DESCRIPTIONS:
+        raise DecorationError(f"description belongs to an agent or a tool, not to {type}")
+    for key, value in (
+        (_DESCRIPTIONS.get(type), description),
+        (semconv.OBSERVATION_VERSION, version),
+        (semconv.GEN_AI_REQUEST_MODEL, model),
+        (semconv.GEN_AI_PROVIDER_NAME, provider),
+    ):
+        if key is not None and value is not None:
+            attributes[key] = str(_identity.attribute_value("", value))
+    if type == "tool":
+        attributes[semconv.GEN_AI_TOOL_TYPE] = "function"
+    if metadata is not None:
+        if not isinstance(metadata, Mapping):
+            raise DecorationError(f"metadata must be a mapping, not {metadata!r}")
+        attributes |= _identity.metadata_attributes(metadata)
+    if tags is not None:
+        if not isinstance(tags, Iterable):
+            raise DecorationError(f"tags must be strings, not {tags!r}")
+        attributes |= _identity.identity_attributes(tags=tags)
+    if not isinstance(capture_input, Iterable | bool):
+        raise DecorationError(
+            f"capture_input must be true, false or names of parameters, not {capture_input!r}"
+        )
+    binder = None
+    if function is not None and capture_input is not False:
+        if isinstance(capture_input, str):
+            capture_input = (capture_input,)
+        binder = Binder(function, None if capture_input is True else capture_input)
+    call_binder = None
+    if function is not None and type in RECORDED_TYPES and capture_input is not False:
+        call_binder = Binder(function)
+    return Plan(
+        name=name,
+        type=type,
+        attributes=attributes,
+        binder=binder,
+        capture_output=bool(capture_output) and not is_trace,
+        capture_usage=type in _MODEL_TYPES if capture_usage is None else capture_usage,
+        call_binder=call_binder,
+        target=target,
+        opens_scope=type == "interaction" or is_trace,
+        first_use=first_use,
+        enter=enter,
+        on_end=on_end,
+    )
+
+
+def _target(function: Any) -> str:
+    inner = _inner(function)
+    if not hasattr(inner, "__qualname__"):
+        inner = type(inner)
+    return f"{inner.__module__}:{inner.__qualname__}"
+
+
+def name_of(function: Any) -> str:
+    """Return what the calls of a function are called, where nobody names them."""
+    inner = _inner(function)
+    name = str(getattr(inner, "__name__", None) or type(inner).__name__)
+    if name != "__call__":
+        return name
+    # Of a callable object, or of a decorated class: the class says what is called.
+    if inspect.ismethod(function):
+        return type(function.__self__).__name__
+    return str(inner.__qualname__).rpartition(".")[0].rpartition(".")[2] or name
+
+
+def _inner(function: Any) -> Any:
+    """Return what a partial or a bound method is made of."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return getattr(function, "__func__", function)
