@@ -17,14 +17,20 @@ class Binder:
     Args:
         function: whose signature is used; one without a signature gets `args` and `kwargs`.
         only: the parameters to keep; None keeps all but `self` and `cls`.
+        ignore: parameters to leave out of those.
 
     Raises:
-        DecorationError: `only` names a parameter that the function does not have.
+        DecorationError: `only` or `ignore` names a parameter that the function does not have.
     """
 
     __slots__ = ("_defaults", "_extra", "_kept", "_named", "_order", "_positional", "_rest")
 
-    def __init__(self, function: Callable[..., Any], only: Iterable[str] | None = None) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        only: Iterable[str] | None = None,
+        ignore: Iterable[str] = (),
+    ) -> None:
         self._extra: str | None = "args"
         self._rest: str | None = "kwargs"
         self._positional: tuple[str, ...] = ()
@@ -39,16 +45,17 @@ class Binder:
         kept = set(self._order)
         if self._positional and _is_bound_object(self._positional[0], function):
             kept.discard(self._positional[0])
+        only = None if only is None else tuple(only)
+        ignore = tuple(ignore)
+        for name in (*(only or ()), *ignore):
+            if name not in self._order:
+                raise DecorationError(
+                    f"{getattr(function, '__qualname__', function)!s} has no parameter "
+                    f"{name!r}{nearest(str(name), self._order)}"
+                )
         if only is not None:
-            names = tuple(only)
-            for name in names:
-                if name not in self._order:
-                    raise DecorationError(
-                        f"{getattr(function, '__qualname__', function)!s} has no parameter "
-                        f"{name!r}{nearest(name, self._order)}"
-                    )
-            kept = set(names)
-        self._kept = frozenset(kept)
+            kept = set(only)
+        self._kept = frozenset(kept.difference(ignore))
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments by name, in the signature's order, defaults filled in.

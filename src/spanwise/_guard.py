@@ -1,13 +1,14 @@
 """Keep our faults away from the user's program: swallow, count, and log at a limited rate.
 
-Only `Exception` is swallowed. A KeyboardInterrupt or SystemExit that arrives while our code
-runs belongs to the program.
+Only `Exception` is swallowed, and of these only our own. A KeyboardInterrupt or SystemExit that
+arrives while our code runs, and whatever a signal handler raises then, belongs to the program.
 """
 
 from __future__ import annotations
 
 import functools
 import logging
+import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -48,9 +49,9 @@ class guard:  # noqa: N801 - used like a keyword
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        if error is None or not isinstance(error, Exception):
+        if error is None or not issubclass(type(error), Exception) or _is_the_programs(error):
             return False
-        swallow(self.place, error)
+        swallow(self.place, error)  # type: ignore[arg-type]  # just asked
         return True
 
     def __call__(self, function: Callable[..., R]) -> Callable[..., R | None]:
@@ -68,12 +69,35 @@ class guard:  # noqa: N801 - used like a keyword
 
 
 def swallow(place: str, error: Exception) -> None:
-    """Count a fault of ours, and log it unless one of the same place was logged lately."""
+    """Count a fault of ours, and log it unless one of the same place was logged lately.
+
+    Raises:
+        Exception: the error itself, where it is none of ours: a signal handler of the program,
+            a time limit for instance, raised it while our code happened to run.
+    """
+    if _is_the_programs(error):
+        raise error
     try:
         _state.count(f"failures.{place}")
         warn(place, f"{place} failed and was skipped: {describe(error)}")
     except Exception:  # noqa: BLE001, S110 - a broken log handler is not the program's problem
         pass
+
+
+def _is_the_programs(error: BaseException) -> bool:
+    """Return whether a signal handler raised it: a function that was given the frame below it."""
+    if threading.get_ident() != threading.main_thread().ident:
+        return False  # Python runs the handlers of signals in the main thread only
+    traceback = BaseException.__dict__["__traceback__"].__get__(error)
+    while traceback is not None:
+        interrupted = traceback.tb_frame.f_back
+        if interrupted is not None:
+            for value in traceback.tb_frame.f_locals.values():
+                given = value if type(value) is tuple else (value,)
+                if any(item is interrupted for item in given):
+                    return True
+        traceback = traceback.tb_next
+    return False
 
 
 def warn(subject: str, message: str) -> None:

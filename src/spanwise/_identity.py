@@ -96,10 +96,18 @@ def leave(token: Any, key: str, entered: object) -> None:
         # As where every step of a generator is a task of its own. Its shell brought the block's
         # context here, so the one from before the block is the right one here as well.
         before = getattr(token, "old_value", None)
-        if isinstance(before, Context) and _RUNTIME_CONTEXT.get_current().get(key) is entered:
-            _RUNTIME_CONTEXT.attach(before)
+        if _RUNTIME_CONTEXT.get_current().get(key) is entered:
+            _RUNTIME_CONTEXT.attach(before if isinstance(before, Context) else Context())
         else:
             _state.count("contexts_not_detached")
+
+
+def give_back(token: Any) -> None:
+    """Give back the context from before a block that could not be left as it should."""
+    try:
+        _RUNTIME_CONTEXT.detach(token)
+    except Exception:  # noqa: BLE001, S110 - it had been given back already
+        pass
 
 
 class identify:  # noqa: N801 - reads as `with spanwise.identify(user=...):`
@@ -126,21 +134,28 @@ class identify:  # noqa: N801 - reads as `with spanwise.identify(user=...):`
         tags: Iterable[str] | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        self._attributes = identity_attributes(
-            user=user,
-            account=account,
-            session_id=session_id,
-            message_id=message_id,
-            tags=tags,
-            metadata=metadata,
-        )
+        self._attributes: dict[str, AttributeValue] = {}
+        try:
+            self._attributes = identity_attributes(
+                user=user,
+                account=account,
+                session_id=session_id,
+                message_id=message_id,
+                tags=tags,
+                metadata=metadata,
+            )
+        except Exception as fault:  # noqa: BLE001 - ours: the block runs as without us
+            _guard.swallow("identify", fault)
         # By scope: tasks and threads may be inside the same block at once.
         self._entered: dict[Scope | None, Any] = {}
 
     def __enter__(self) -> identify:
-        context = context_api.get_current()
-        scope = Scope(current_scope(context), self._attributes)
-        self._entered[scope] = context_api.attach(with_scope(scope, context))
+        try:
+            context = _RUNTIME_CONTEXT.get_current()
+            scope = Scope(current_scope(context), self._attributes)
+            self._entered[scope] = _RUNTIME_CONTEXT.attach(with_scope(scope, context))
+        except Exception as fault:  # noqa: BLE001 - ours: the block runs as without us
+            _guard.swallow("identify", fault)
         return self
 
     def __exit__(
@@ -149,11 +164,19 @@ class identify:  # noqa: N801 - reads as `with spanwise.identify(user=...):`
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        scope = current_scope(context_api.get_current())
-        token = self._entered.pop(scope, None)
-        if token is None:  # something inside was entered and never left
-            scope, token = self._entered.popitem()
-        leave(token, _SCOPE, scope)
+        token = None
+        try:
+            scope = current_scope(_RUNTIME_CONTEXT.get_current())
+            token = self._entered.pop(scope, None)
+            if token is None and self._entered:  # something inside was entered and never left
+                scope, token = self._entered.popitem()
+            if token is not None:
+                leave(token, _SCOPE, scope)
+        except Exception as fault:  # noqa: BLE001 - ours: the caller's context comes back
+            if token is None and self._entered:
+                _, token = self._entered.popitem()
+            give_back(token)
+            _guard.swallow("identify", fault)
 
 
 def identity_attributes(

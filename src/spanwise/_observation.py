@@ -17,6 +17,7 @@ from opentelemetry.context import _RUNTIME_CONTEXT, Context
 from opentelemetry.trace import Span, StatusCode
 
 from spanwise import _exceptions, _guard, _identity, _state, semconv
+from spanwise._hooks import NO_HOOKS, Hooks
 from spanwise._usage import usage_attributes
 
 if TYPE_CHECKING:
@@ -37,7 +38,9 @@ class Plan:
         binder: names the arguments to capture; None captures none.
         capture_output: keep the result.
         capture_usage: look for token counts in the result.
+        hooks: functions of the program's that choose what is captured.
         call_binder: names all arguments, for recordings; None where calls are not recorded.
+        is_narrowed: not all arguments are captured as they are; a recording masks the others.
         target: `module:qualified.name` of the function.
         opens_scope: has an identity of its own that can be added to while it runs.
         suspends: runs in steps, each of which may be taken from another context.
@@ -52,7 +55,9 @@ class Plan:
     binder: Binder | None = None
     capture_output: bool = True
     capture_usage: bool = False
+    hooks: Hooks = NO_HOOKS
     call_binder: Binder | None = None
+    is_narrowed: bool = False
     target: str = ""
     opens_scope: bool = False
     suspends: bool = False
@@ -173,9 +178,9 @@ class Observation:
             output_messages: the messages that it answered.
             system_instructions: its system prompt.
         """
-        if self._runtime is None or not self._span.is_recording():
-            return
-        with _guard.guard("observation.update"):
+        try:
+            if self._runtime is None or not self._span.is_recording():
+                return
             attributes: dict[str, Any] = {}
             for key, text in (
                 (semconv.GEN_AI_REQUEST_MODEL, model),
@@ -221,6 +226,8 @@ class Observation:
                 if is_given
             }
             self._span.set_attributes(attributes)
+        except Exception as error:  # noqa: BLE001 - telling us something must not fail
+            _guard.swallow("observation.update", error)
 
     def identify(
         self,
@@ -231,14 +238,16 @@ class Observation:
         message_id: str | None = None,
     ) -> None:
         """Say who the observation is for; an interaction says it for all that starts below, too."""
-        attributes = _identity.identity_attributes(
-            user=user, account=account, session_id=session_id, message_id=message_id
-        )
-        with _guard.guard("observation.identify"):
+        try:
+            attributes = _identity.identity_attributes(
+                user=user, account=account, session_id=session_id, message_id=message_id
+            )
             if self._plan.opens_scope and self._scope is not None:
                 self._scope.update(attributes)
             if self._span.is_recording():
                 self._span.set_attributes(attributes)
+        except Exception as error:  # noqa: BLE001 - telling us something must not fail
+            _guard.swallow("observation.identify", error)
 
     def identity(self) -> Mapping[str, Any]:
         """Return who the observation is for, as attributes."""
@@ -246,14 +255,16 @@ class Observation:
 
     def record_error(self, error: BaseException | str) -> None:
         """Mark the observation as failed, with an exception that was caught or a message."""
-        if self._runtime is None or not self._span.is_recording():
-            return
-        with _guard.guard("observation.record_error"):
-            if isinstance(error, BaseException):
-                self._span.set_attributes(describe_error(self, error))
+        try:
+            if self._runtime is None or not self._span.is_recording():
+                return
+            if issubclass(type(error), BaseException):
+                self._span.set_attributes(describe_error(self, error))  # type: ignore[arg-type]
             else:
                 message = self._runtime.encoder.text(str(error))
                 self._span.set_status(StatusCode.ERROR, message)
+        except Exception as fault:  # noqa: BLE001 - telling us something must not fail
+            _guard.swallow("observation.record_error", fault)
 
     def attach(self) -> None:
         """Make the observation the current one, with the context that it had when it left off."""
@@ -262,12 +273,12 @@ class Observation:
 
     def detach(self, *, keep: bool = False) -> None:
         """Give the caller's context back; `keep` what is current for the next `attach`."""
-        token, self._token = self._token, None
         # Without `keep` this is the end: the context refers to the observation, and the circle
         # would leave both to the garbage collector.
         self._context = _RUNTIME_CONTEXT.get_current() if keep else None
-        if token is not None:
-            _identity.leave(token, OBSERVATION, self)
+        if self._token is not None:
+            _identity.leave(self._token, OBSERVATION, self)
+            self._token = None
 
 
 NO_PLAN = Plan("", "span", {})
@@ -276,15 +287,23 @@ NO_OBSERVATION = Observation(NO_PLAN, None, trace_api.INVALID_SPAN, None)
 
 def current() -> Observation:
     """Return the innermost open observation, or one that does nothing."""
-    found = context_api.get_current().get(OBSERVATION)
-    return found if isinstance(found, Observation) else NO_OBSERVATION
+    try:
+        found = _RUNTIME_CONTEXT.get_current().get(OBSERVATION)
+        return found if isinstance(found, Observation) else NO_OBSERVATION
+    except Exception as error:  # noqa: BLE001 - ours: the caller asked for something to talk to
+        _guard.swallow("current", error)
+        return NO_OBSERVATION
 
 
 def current_interaction() -> Observation:
     """Return the interaction that is open, from any depth below it, or one that does nothing."""
-    scope = _identity.current_scope(context_api.get_current())
-    found = scope.interaction if scope is not None else None
-    return found if found is not None else NO_OBSERVATION
+    try:
+        scope = _identity.current_scope(_RUNTIME_CONTEXT.get_current())
+        found = scope.interaction if scope is not None else None
+        return found if found is not None else NO_OBSERVATION
+    except Exception as error:  # noqa: BLE001 - ours: the caller asked for something to talk to
+        _guard.swallow("current", error)
+        return NO_OBSERVATION
 
 
 def describe_error(observation: Observation, error: BaseException) -> dict[str, Any]:

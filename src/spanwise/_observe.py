@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
+from typing_extensions import Unpack
+
 from spanwise import _guard, _operation, _shells
 from spanwise._observation import NO_OBSERVATION, Observation, Plan, current
-from spanwise._plans import check_options, make_plan, name_of
+from spanwise._plans import OF_CALLS, Options, check_options, make_plan, name_of
 from spanwise.errors import DecorationError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -47,12 +49,12 @@ def decorate(target: Any, build: Callable[[Callable[..., Any]], Plan]) -> Any:
 class Block:
     """An observation about to be made: of a block (`with`, `async with`) or of a function (`@`)."""
 
-    __slots__ = ("_entered", "_input", "_name", "_options", "_plan", "_type")
+    __slots__ = ("_entered", "_input", "_misused", "_name", "_options", "_plan", "_type")
 
     def __init__(
         self, type: str, name: str | None, options: dict[str, Any], input: Any = _NOTHING
     ) -> None:
-        for listed in ("tags", "capture_input"):
+        for listed in ("tags", "capture_input", "ignore"):
             if isinstance(options.get(listed), Iterator):  # it is read more than once
                 options = {**options, listed: tuple(options[listed])}
         self._type = type
@@ -61,6 +63,7 @@ class Block:
         self._input = input
         # Tasks and threads may be inside the same block at once.
         self._entered: list[Observation | None] = []
+        self._misused = next((n for n in OF_CALLS if options.get(n) is not None), None)
         # For a block. For a function it is made anew, but a wrong option is told here already.
         self._plan = make_plan(type, name or type, **options)
 
@@ -75,13 +78,20 @@ class Block:
         return wrapped
 
     def __enter__(self) -> Observation:
-        observation = _operation.start(self._plan)
-        self._entered.append(observation)
-        if observation is None:
+        if self._misused is not None:
+            raise DecorationError(
+                f"{self._misused} is for decorated functions: a block has no call"
+            )
+        observation = None
+        try:
+            observation = _operation.start(self._plan)
+            if observation is not None and self._input is not _NOTHING:
+                observation.update(input=self._input)
+            self._entered.append(observation)
+        except Exception as fault:  # noqa: BLE001 - ours: the block runs as without us
+            _operation.abandon(observation, fault)
             return NO_OBSERVATION
-        if self._input is not _NOTHING:
-            observation.update(input=self._input)
-        return observation
+        return observation or NO_OBSERVATION
 
     def __exit__(
         self,
@@ -89,13 +99,19 @@ class Block:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        observation = self._leaving()
-        if observation is not None:
-            # GeneratorExit: the generator around the block was closed, which is no error.
-            if error is None or isinstance(error, GeneratorExit):
-                _operation.finish(observation, keep_output=False)
-            else:
-                _operation.fail(observation, error)
+        observation = None
+        try:
+            observation = self._leaving()
+            if observation is not None:
+                # GeneratorExit: the generator around the block was closed, which is no error.
+                if error is None or issubclass(type(error), GeneratorExit):
+                    _operation.finish(observation, keep_output=False)
+                else:
+                    _operation.fail(observation, error)
+        except Exception as fault:  # noqa: BLE001 - ours: the block ends as without us
+            if observation is None and self._entered:
+                observation = self._entered.pop()
+            _operation.abandon(observation, fault)
 
     async def __aenter__(self) -> Observation:
         return self.__enter__()
@@ -114,7 +130,40 @@ class Block:
             if observation in self._entered:
                 self._entered.remove(observation)
                 return observation
-        return self._entered.pop()  # something inside was entered and never left
+        # Something inside was entered and never left; or this was not entered for a fault.
+        return self._entered.pop() if self._entered else None
+
+
+class _Unobserved(Block):
+    """What stands in for a block that could not be made."""
+
+    def __init__(self) -> None:
+        pass
+
+    def __call__(self, function: F, /) -> F:
+        return function
+
+    def __enter__(self) -> Observation:
+        return NO_OBSERVATION
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+
+_UNOBSERVED = _Unobserved()
+
+
+def _observed(
+    function: Any, type: str, name: str | None, options: dict[str, Any], input: Any = _NOTHING
+) -> Any:
+    if function is None or isinstance(function, str):
+        return Block(type, name or function, options, input)
+    return Block(type, name, options, input)(function)
+
+
+def _unobserved(function: Any, fault: Exception) -> Any:
+    _guard.swallow("observe", fault)
+    return _UNOBSERVED if function is None or isinstance(function, str) else function
 
 
 class ObservationDecorator:
@@ -126,15 +175,7 @@ class ObservationDecorator:
 
     Args:
         name: of the span; the function's own name by default. Also takes the first position.
-        version: of what is run.
-        description: what the agent or tool does.
-        model: the model that is asked.
-        provider: who serves the model.
-        metadata: facts, each an attribute `observation.metadata.<key>`.
-        tags: labels.
-        capture_input: keep the arguments: True, False, or the parameters to keep.
-        capture_output: keep the result.
-        capture_usage: look for token counts in the result; by default where a model is asked.
+        **options: see `Options`.
 
     Raises:
         DecorationError: what is decorated cannot be called, or an option does not fit it.
@@ -157,22 +198,17 @@ class ObservationDecorator:
         /,
         *,
         name: str | None = None,
-        version: str | None = None,
-        description: str | None = None,
-        model: str | None = None,
-        provider: str | None = None,
-        metadata: Mapping[str, Any] | None = None,
-        tags: Iterable[str] | None = None,
-        capture_input: bool | Iterable[str] = True,
-        capture_output: bool = True,
-        capture_usage: bool | None = None,
+        **options: Unpack[Options],
     ) -> Block: ...
 
     def __call__(self, function: Any = None, /, *, name: str | None = None, **options: Any) -> Any:
-        check_options(options)
-        if function is None or isinstance(function, str):
-            return Block(self._type, name or function, options)
-        return Block(self._type, name, options)(function)
+        try:
+            check_options(options)
+            return _observed(function, self._type, name, options)
+        except DecorationError:
+            raise
+        except Exception as fault:  # noqa: BLE001 - ours: the program runs as without us
+            return _unobserved(function, fault)
 
 
 @overload
@@ -187,15 +223,7 @@ def observe(
     type: str = "span",
     name: str | None = None,
     input: Any = ...,
-    version: str | None = None,
-    description: str | None = None,
-    model: str | None = None,
-    provider: str | None = None,
-    metadata: Mapping[str, Any] | None = None,
-    tags: Iterable[str] | None = None,
-    capture_input: bool | Iterable[str] = True,
-    capture_output: bool = True,
-    capture_usage: bool | None = None,
+    **options: Unpack[Options],
 ) -> Block: ...
 
 
@@ -215,23 +243,29 @@ def observe(
         type: the observation type.
         name: of the span; a decorated function's own name by default.
         input: what goes into a block.
-        **options: as in `ObservationDecorator`.
+        **options: see `Options`.
 
     Raises:
         DecorationError: an unknown type, or an option that does not fit what is observed.
     """
-    check_options(options, ("input", "type"))
-    if function is None or isinstance(function, str):
-        return Block(type, name or function, options, input)
-    return Block(type, name, options, input)(function)
+    try:
+        check_options(options, ("input", "type"))
+        return _observed(function, type, name, options, input)
+    except DecorationError:
+        raise
+    except Exception as fault:  # noqa: BLE001 - ours: the program runs as without us
+        return _unobserved(function, fault)
 
 
 def event(name: str, /, **metadata: Any) -> None:
     """Record what happens now as an observation of type `event`, with this metadata."""
-    with _guard.guard("event"):
+    observation = None
+    try:
         observation = _operation.start(make_plan("event", name, metadata=metadata))
         if observation is not None:
             _operation.finish(observation, keep_output=False)
+    except Exception as fault:  # noqa: BLE001 - ours: the program goes on
+        _operation.abandon(observation, fault)
 
 
 agent = ObservationDecorator("agent")

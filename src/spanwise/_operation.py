@@ -16,12 +16,17 @@ from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, TraceFlags
 
 from spanwise import _guard, _identity, _state, semconv
 from spanwise._calls import Call, with_call
+from spanwise._hooks import FAILED
+from spanwise._hooks import run as run_hook
 from spanwise._ids import next_trace_id, random_span_id, random_trace_id
+from spanwise._masking import MASK
 from spanwise._observation import NO_PLAN, OBSERVATION, Observation, Plan, describe_error
 from spanwise._usage import usage_of
 
 if TYPE_CHECKING:
     from spanwise._stream import Stream
+
+_HOOK_ERRORS = semconv.OBSERVATION_HOOK_ERRORS
 
 
 def start(
@@ -86,13 +91,8 @@ def finish(
     try:
         plan, runtime = observation._plan, observation._runtime
         if runtime is not None and observation._span.is_recording():
-            keeps = keep_output and plan.capture_output and runtime.settings.capture_content
-            if stream is not None:
-                attributes |= stream.attributes(observation._started_ns)
-                if keeps and not observation.was_given("output"):
-                    attributes[semconv.OBSERVATION_OUTPUT] = stream.text(runtime.encoder)
-            elif keeps and not observation.was_given("output"):
-                attributes[semconv.OBSERVATION_OUTPUT] = runtime.encoder.dumps(result)
+            if keep_output:
+                attributes |= _outcome(observation, runtime, result, stream)
             if plan.capture_usage:
                 found = stream.usage if stream is not None else usage_of(result)
                 given = observation._given  # what the program counted itself stands
@@ -112,14 +112,47 @@ def fail(observation: Observation, error: BaseException, *, stream: Stream | Non
         if runtime is not None and observation._span.is_recording():
             attributes |= describe_error(observation, error)
             if stream is not None:
-                attributes |= stream.attributes(observation._started_ns)
-                keeps = observation._plan.capture_output and runtime.settings.capture_content
-                if keeps and not observation.was_given("output"):
-                    attributes[semconv.OBSERVATION_OUTPUT] = stream.text(runtime.encoder)
+                attributes |= _outcome(observation, runtime, None, stream)
     except Exception as fault:  # noqa: BLE001 - the guard, inline: this is the hot path
         _guard.swallow("operation.fail", fault)
     finally:
         _end(observation, attributes)
+
+
+def _outcome(
+    observation: Observation, runtime: _state.Runtime, result: Any, stream: Stream | None
+) -> dict[str, Any]:
+    """Return what is captured of a result, or of the chunks that came of it, as attributes."""
+    plan = observation._plan
+    attributes = stream.attributes(observation._started_ns) if stream is not None else {}
+    errors: list[str] = stream.errors if stream is not None else []
+    keeps = plan.capture_output and runtime.settings.capture_content
+    if keeps and not observation.was_given("output"):
+        output = stream.output() if stream is not None else result
+        if output is not FAILED and plan.hooks.process_output is not None:
+            output = run_hook("process_output", plan.hooks.process_output, output, errors)
+        if output is not FAILED:
+            attributes[semconv.OBSERVATION_OUTPUT] = runtime.encoder.dumps(output)
+    if errors:
+        earlier = (getattr(observation._span, "attributes", None) or {}).get(_HOOK_ERRORS, ())
+        attributes[_HOOK_ERRORS] = (*earlier, *errors)
+    return attributes
+
+
+def abandon(observation: Observation | None, fault: Exception) -> None:
+    """Let go of an operation that fails for a fault of ours: its span ends as it is."""
+    try:
+        if observation is not None:
+            try:
+                if observation._span.is_recording():
+                    observation._span.end()
+            finally:
+                if observation._token is not None:
+                    _identity.give_back(observation._token)
+                    observation._token = None
+    except Exception:  # noqa: BLE001, S110 - of the two faults the first is the one to tell
+        pass
+    _guard.swallow("operation.end", fault)
 
 
 def _start(
@@ -151,15 +184,25 @@ def _start(
         attributes = dict(plan.attributes)
     else:
         attributes = _identity.merge(scope.attributes(), plan.attributes)
+    captured: Any = None
     if plan.binder is not None and runtime.settings.capture_content:
-        attributes[semconv.OBSERVATION_INPUT] = runtime.encoder.dumps(
-            plan.binder.bind(args, kwargs)
-        )
+        captured = plan.binder.bind(args, kwargs)
+        if plan.hooks.process_input is not None:
+            errors: list[str] = []
+            captured = run_hook("process_input", plan.hooks.process_input, captured, errors)
+            if errors:
+                attributes[_HOOK_ERRORS] = tuple(errors)
+        if captured is not FAILED:
+            attributes[semconv.OBSERVATION_INPUT] = runtime.encoder.dumps(captured)
     call_context = context
     wanted = _state.call_listeners and runtime.settings.capture_content
     if wanted and plan.call_binder is not None:
-        call = Call(plan.target, plan.call_binder.bind(args, kwargs))
-        call_context = with_call(call, context)
+        arguments = plan.call_binder.bind(args, kwargs)
+        if plan.is_narrowed:
+            # What is kept out of the span is kept out of the recording: asked for at a replay.
+            kept = captured if type(captured) is dict else {}
+            arguments = {name: kept.get(name, MASK) for name in arguments}
+        call_context = with_call(Call(plan.target, arguments), context)
     span = runtime.tracer.start_span(
         plan.name,
         context=call_context,

@@ -5,13 +5,15 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from opentelemetry.context import Context
 
 from spanwise import _identity, semconv
 from spanwise._arguments import Binder
+from spanwise._hooks import Hooks
 from spanwise._observation import Observation, Plan
+from spanwise._shells import is_stream
 from spanwise.errors import DecorationError, nearest
 
 RECORDED_TYPES: Final = frozenset({"agent", "tool", "interaction"})
@@ -34,20 +36,47 @@ _DESCRIPTIONS: Final[Mapping[str, str]] = {
     "tool": semconv.GEN_AI_TOOL_DESCRIPTION,
 }
 _MODEL_TYPES: Final = frozenset({"generation", "embedding", "reranker"})
-_OPTIONS: Final = frozenset(
-    {
-        "capture_input",
-        "capture_output",
-        "capture_usage",
-        "description",
-        "metadata",
-        "model",
-        "name",
-        "provider",
-        "tags",
-        "version",
-    }
-)
+
+
+class Options(TypedDict, total=False):
+    """What a decorator can be told, as type checkers see it.
+
+    Attributes:
+        version: of what is run.
+        description: what the agent or tool does.
+        model: the model that is asked.
+        provider: who serves the model.
+        metadata: facts, each an attribute `observation.metadata.<key>`.
+        tags: labels.
+        capture_input: keep the arguments: True, False, or the parameters to keep.
+        ignore: parameters that are not kept.
+        capture_output: keep the result.
+        capture_usage: look for token counts in the result; by default where a model is asked.
+        process_input: what is kept instead of the arguments, which it takes by name.
+        process_output: what is kept instead of the result, which it takes.
+        process_chunk: what is kept instead of a chunk of a stream, which it takes.
+        reduce: what is kept as the output of a stream; takes the list of kept chunks.
+    """
+
+    version: str | None
+    description: str | None
+    model: str | None
+    provider: str | None
+    metadata: Mapping[str, Any] | None
+    tags: Iterable[str] | None
+    capture_input: bool | Iterable[str]
+    ignore: Iterable[str] | None
+    capture_output: bool
+    capture_usage: bool | None
+    process_input: Callable[[dict[str, Any]], Any] | None
+    process_output: Callable[[Any], Any] | None
+    process_chunk: Callable[[Any], Any] | None
+    reduce: Callable[[list[Any]], Any] | None
+
+
+_OPTIONS: Final = frozenset({"name", *Options.__annotations__})
+# Of these a block, which has no call, can make nothing.
+OF_CALLS: Final = ("ignore", "process_input", "process_output", "process_chunk", "reduce")
 
 
 def check_options(options: Mapping[str, Any], further: Iterable[str] = ()) -> None:
@@ -69,14 +98,19 @@ def make_plan(
     metadata: Mapping[str, Any] | None = None,
     tags: Iterable[str] | None = None,
     capture_input: bool | Iterable[str] = True,
+    ignore: Iterable[str] | None = None,
     capture_output: bool = True,
     capture_usage: bool | None = None,
+    process_input: Callable[[dict[str, Any]], Any] | None = None,
+    process_output: Callable[[Any], Any] | None = None,
+    process_chunk: Callable[[Any], Any] | None = None,
+    reduce: Callable[[list[Any]], Any] | None = None,
     is_trace: bool = False,
     first_use: Callable[[], Any] | None = None,
     enter: Callable[[Observation, Context], Context] | None = None,
     on_end: Callable[[Observation], None] | None = None,
 ) -> Plan:
-    """Prepare all that is known of an operation before it runs.
+    """Prepare all that is known of an operation before it runs; options are those of `Options`.
 
     Raises:
         DecorationError: the type is unknown, or an option does not fit the function.
@@ -121,11 +155,21 @@ def make_plan(
         raise DecorationError(
             f"capture_input must be true, false or names of parameters, not {capture_input!r}"
         )
+    if ignore is not None and not isinstance(ignore, Iterable):
+        raise DecorationError(f"ignore must be names of parameters, not {ignore!r}")
+    hooks = Hooks(process_input, process_output, process_chunk, reduce)
+    ignored = (ignore,) if isinstance(ignore, str) else tuple(ignore or ())
     binder = None
-    if function is not None and capture_input is not False:
-        if isinstance(capture_input, str):
-            capture_input = (capture_input,)
-        binder = Binder(function, None if capture_input is True else capture_input)
+    if function is not None:
+        hooks.check(
+            is_stream=is_stream(function),
+            has_input=capture_input is not False,
+            has_output=bool(capture_output),
+        )
+        if capture_input is not False:
+            if isinstance(capture_input, str):
+                capture_input = (capture_input,)
+            binder = Binder(function, None if capture_input is True else capture_input, ignored)
     call_binder = None
     if function is not None and type in RECORDED_TYPES and capture_input is not False:
         call_binder = Binder(function)
@@ -136,7 +180,9 @@ def make_plan(
         binder=binder,
         capture_output=bool(capture_output) and not is_trace,
         capture_usage=type in _MODEL_TYPES if capture_usage is None else capture_usage,
+        hooks=hooks,
         call_binder=call_binder,
+        is_narrowed=bool(ignored) or capture_input is not True or process_input is not None,
         target=target,
         opens_scope=type == "interaction" or is_trace,
         first_use=first_use,

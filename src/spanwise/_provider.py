@@ -20,11 +20,11 @@ from opentelemetry.sdk.environment_variables import (
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace import sampling as sdk_sampling
-from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 from opentelemetry.trace import Link, SpanKind, TraceState
 from opentelemetry.util.types import Attributes
 
-from spanwise import _ids, _state
+from spanwise import _guard, _ids, _state
 from spanwise._environment import Environment
 from spanwise._sampling import Sampling, forced_decision
 from spanwise._settings import Settings
@@ -35,6 +35,9 @@ from spanwise.errors import InvalidSettingError
 _ATTRIBUTES = 1024
 
 
+_FALLBACK_IDS = RandomIdGenerator()
+
+
 class SpanwiseTracerProvider(TracerProvider):
     """An SDK TracerProvider with our ids, limits and sampler; `spanwise.shutdown()` ends it."""
 
@@ -43,10 +46,18 @@ class RandomIds(IdGenerator):
     """Ids from the operating system; the next trace id can be set by the operation."""
 
     def generate_span_id(self) -> int:
-        return _ids.random_span_id()
+        try:
+            return _ids.random_span_id()
+        except Exception as error:  # noqa: BLE001 - whoever starts the span must not see it
+            _guard.swallow("ids", error)
+            return _FALLBACK_IDS.generate_span_id()
 
     def generate_trace_id(self) -> int:
-        return _ids.take_trace_id()
+        try:
+            return _ids.take_trace_id()
+        except Exception as error:  # noqa: BLE001 - whoever starts the span must not see it
+            _guard.swallow("ids", error)
+            return _FALLBACK_IDS.generate_trace_id()
 
     def is_trace_id_random(self) -> bool:
         return True
@@ -67,6 +78,23 @@ class LiveSampler(sdk_sampling.Sampler):
         attributes: Attributes | None = None,
         links: Sequence[Link] | None = None,
         trace_state: TraceState | None = None,
+    ) -> sdk_sampling.SamplingResult:
+        try:
+            return self._decided(parent_context, trace_id, name, kind, attributes, links)
+        except Exception as error:  # noqa: BLE001 - whoever starts the span must not see it
+            _guard.swallow("sampler", error)
+            return sdk_sampling.SamplingResult(
+                sdk_sampling.Decision.RECORD_AND_SAMPLE, attributes, trace_state
+            )
+
+    def _decided(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None,
+        attributes: Attributes | None,
+        links: Sequence[Link] | None,
     ) -> sdk_sampling.SamplingResult:
         # The SDK passes None for the current context.
         context = parent_context if parent_context is not None else context_api.get_current()

@@ -21,7 +21,7 @@ import types
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any
 
-from spanwise import _operation
+from spanwise import _guard, _operation
 from spanwise._observation import Observation, Plan
 from spanwise._stream import Stream
 
@@ -40,6 +40,12 @@ def wrap(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
     return _function(function, plan)
 
 
+def is_stream(function: Callable[..., Any]) -> bool:
+    """Return whether calls of the function yield chunks: it is a generator, async or not."""
+    called = _called(function)
+    return inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called)
+
+
 def _called(function: Any) -> Any:
     """Return what a call of a partial or a callable object runs: inspect tells its kind."""
     while isinstance(function, functools.partial):
@@ -50,15 +56,25 @@ def _called(function: Any) -> Any:
 def _function(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        observation = _operation.start(plan, args, kwargs)
+        observation = None
+        try:
+            observation = _operation.start(plan, args, kwargs)
+        except Exception as fault:  # noqa: BLE001 - ours: the call runs as undecorated
+            _guard.swallow("operation.start", fault)
         if observation is None:
             return function(*args, **kwargs)
         try:
             result = function(*args, **kwargs)
         except BaseException as error:
-            _operation.fail(observation, error)
+            try:
+                _operation.fail(observation, error)
+            except Exception as fault:  # noqa: BLE001 - ours: the program sees its own error
+                _operation.abandon(observation, fault)
             raise
-        _operation.finish(observation, result)
+        try:
+            _operation.finish(observation, result)
+        except Exception as fault:  # noqa: BLE001 - ours: the program sees its result
+            _operation.abandon(observation, fault)
         return result
 
     return call
@@ -67,17 +83,27 @@ def _function(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
 def _coroutine(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
     @functools.wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:
-        observation = _operation.start(plan, args, kwargs)
+        observation = None
+        try:
+            observation = _operation.start(plan, args, kwargs)
+        except Exception as fault:  # noqa: BLE001 - ours: the call runs as undecorated
+            _guard.swallow("operation.start", fault)
         try:
             body = function(*args, **kwargs)
             del args, kwargs  # the inner coroutine holds them, as an undecorated one would
             result = await body
         except BaseException as error:
-            if observation is not None:
-                _operation.fail(observation, error)
+            try:
+                if observation is not None:
+                    _operation.fail(observation, error)
+            except Exception as fault:  # noqa: BLE001 - ours: the program sees its own error
+                _operation.abandon(observation, fault)
             raise
-        if observation is not None:
-            _operation.finish(observation, result)
+        try:
+            if observation is not None:
+                _operation.finish(observation, result)
+        except Exception as fault:  # noqa: BLE001 - ours: the program sees its result
+            _operation.abandon(observation, fault)
         return result
 
     return call
@@ -86,20 +112,22 @@ def _coroutine(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
 def _generator(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        observation = _operation.start(plan, args, kwargs)
-        stream = _stream(observation, plan)
+        observation, stream = None, None
+        try:
+            observation = _operation.start(plan, args, kwargs)
+            stream = _stream(observation, plan)
+        except Exception as fault:  # noqa: BLE001 - ours: the body runs as undecorated
+            _guard.swallow("operation.start", fault)
         passing: list[Any] = [None]
         thrown: BaseException | None = None
-        try:
-            steps: Generator[Any, Any, Any] = function(*args, **kwargs)
-        except BaseException as error:  # the arguments do not fit
-            _fail(observation, error, stream)
-            raise
-        del args, kwargs  # the inner generator holds them, as an undecorated one would
+        steps: Generator[Any, Any, Any] | None = None
         while True:
             try:
-                # Thrown in here, not in the except clause below: there the exception would
+                # Thrown here, not in the except clause below: there the exception would
                 # become the __context__ of whatever the body raises later.
+                if steps is None:
+                    steps = function(*args, **kwargs)
+                    del args, kwargs  # the inner generator holds them, as an undecorated one would
                 if thrown is None:
                     passing.append(steps.send(passing.pop()))
                 else:
@@ -109,24 +137,39 @@ def _generator(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
                     finally:
                         del error_in
             except StopIteration as stop:
-                _finish(observation, stream)
+                try:
+                    _finish(observation, stream)
+                except Exception as fault:  # noqa: BLE001 - ours: the program sees the result
+                    _operation.abandon(observation, fault)
                 return stop.value
-            except GeneratorExit:
-                _finish(observation, stream)  # closed early: what came so far is the output
-                raise
             except BaseException as error:
-                _fail(observation, error, stream)
+                try:
+                    _left(observation, error, stream)
+                except Exception as fault:  # noqa: BLE001 - ours: the program sees its own error
+                    _operation.abandon(observation, fault)
                 raise
-            if observation is not None:
-                observation.detach(keep=True)
-            if stream is not None:
-                stream.add(passing[0])
+            try:
+                if observation is not None:
+                    observation.detach(keep=True)
+                if stream is not None:
+                    stream.add(passing[0])
+            except Exception as fault:  # noqa: BLE001 - ours: the body goes on as undecorated
+                _operation.abandon(observation, fault)
+                observation, stream = None, None
             try:
                 passing.append((yield passing.pop()))
             except BaseException as error:  # noqa: BLE001 - the body decides what becomes of it
-                thrown = _as_it_came(error)
-            if observation is not None:
-                observation.attach()
+                thrown = error
+                try:
+                    _as_it_came(error)
+                except Exception as fault:  # noqa: BLE001 - ours: it has one line more
+                    _guard.swallow("shell.step", fault)
+            try:
+                if observation is not None:
+                    observation.attach()
+            except Exception as fault:  # noqa: BLE001 - ours: the body goes on as undecorated
+                _operation.abandon(observation, fault)
+                observation, stream = None, None
 
     return call
 
@@ -134,20 +177,25 @@ def _generator(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
 def _async_generator(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
     @functools.wraps(function)
     async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        observation = _operation.start(plan, args, kwargs)
-        stream = _stream(observation, plan)
+        observation, stream = None, None
+        try:
+            observation = _operation.start(plan, args, kwargs)
+            stream = _stream(observation, plan)
+        except Exception as fault:  # noqa: BLE001 - ours: the body runs as undecorated
+            _guard.swallow("operation.start", fault)
         passing: list[Any] = [None]
         thrown: BaseException | None = None
-        try:
-            steps: AsyncGenerator[Any, Any] = function(*args, **kwargs)
-        except BaseException as error:  # the arguments do not fit
-            _fail(observation, error, stream)
-            raise
-        del args, kwargs
-        step = _first_step(steps)
+        steps: AsyncGenerator[Any, Any] | None = None
         while True:
             try:
-                if step is not None:
+                if steps is None:
+                    steps = function(*args, **kwargs)
+                    del args, kwargs
+                    try:
+                        step = _first_step(steps)
+                    except Exception as fault:  # noqa: BLE001 - ours: nothing of theirs runs yet
+                        _guard.swallow("shell.step", fault)
+                        step = steps.__anext__()
                     passing[0] = await step
                 elif thrown is None:
                     passing.append(await steps.asend(passing.pop()))
@@ -158,25 +206,39 @@ def _async_generator(function: Callable[..., Any], plan: Plan) -> Callable[..., 
                     finally:
                         del error_in
             except StopAsyncIteration:
-                _finish(observation, stream)
+                try:
+                    _finish(observation, stream)
+                except Exception as fault:  # noqa: BLE001 - ours: the program sees the end
+                    _operation.abandon(observation, fault)
                 return
-            except GeneratorExit:
-                _finish(observation, stream)
-                raise
             except BaseException as error:
-                _fail(observation, error, stream)
+                try:
+                    _left(observation, error, stream)
+                except Exception as fault:  # noqa: BLE001 - ours: the program sees its own error
+                    _operation.abandon(observation, fault)
                 raise
-            step = None
-            if observation is not None:
-                observation.detach(keep=True)
-            if stream is not None:
-                stream.add(passing[0])
+            try:
+                if observation is not None:
+                    observation.detach(keep=True)
+                if stream is not None:
+                    stream.add(passing[0])
+            except Exception as fault:  # noqa: BLE001 - ours: the body goes on as undecorated
+                _operation.abandon(observation, fault)
+                observation, stream = None, None
             try:
                 passing.append((yield passing.pop()))
             except BaseException as error:  # noqa: BLE001 - the body decides what becomes of it
-                thrown = _as_it_came(error)
-            if observation is not None:
-                observation.attach()
+                thrown = error
+                try:
+                    _as_it_came(error)
+                except Exception as fault:  # noqa: BLE001 - ours: it has one line more
+                    _guard.swallow("shell.step", fault)
+            try:
+                if observation is not None:
+                    observation.attach()
+            except Exception as fault:  # noqa: BLE001 - ours: the body goes on as undecorated
+                _operation.abandon(observation, fault)
+                observation, stream = None, None
 
     return call
 
@@ -201,11 +263,11 @@ def _left_alone(steps: AsyncGenerator[Any, Any]) -> None:
     """Do nothing: the outer generator closes the inner one."""
 
 
-def _as_it_came(error: BaseException) -> BaseException:
-    """Return a thrown exception without the frame of the shell, where Python raised it first."""
+def _as_it_came(error: BaseException) -> None:
+    """Take the frame of the shell, where Python raised it first, off a thrown exception."""
     traceback = sys.exc_info()[2]
     # The unbound method: a class of the user's may forbid to set attributes.
-    return BaseException.with_traceback(error, traceback.tb_next if traceback else None)
+    BaseException.with_traceback(error, traceback.tb_next if traceback else None)
 
 
 def _stream(observation: Observation | None, plan: Plan) -> Stream | None:
@@ -213,7 +275,7 @@ def _stream(observation: Observation | None, plan: Plan) -> Stream | None:
         return None
     runtime = observation._runtime
     keeps = plan.capture_output and runtime.settings.capture_content
-    return Stream(runtime.encoder, keeps=keeps, sums_usage=plan.capture_usage)
+    return Stream(runtime.encoder, plan.hooks, keeps=keeps, sums_usage=plan.capture_usage)
 
 
 def _finish(observation: Observation | None, stream: Stream | None) -> None:
@@ -221,6 +283,12 @@ def _finish(observation: Observation | None, stream: Stream | None) -> None:
         _operation.finish(observation, stream=stream)
 
 
-def _fail(observation: Observation | None, error: BaseException, stream: Stream | None) -> None:
-    if observation is not None:
+def _left(observation: Observation | None, error: BaseException, stream: Stream | None) -> None:
+    """End the operation of a generator that an exception left."""
+    if observation is None:
+        return
+    if issubclass(type(error), GeneratorExit):
+        # Closed early, which is no error: what came so far is the output.
+        _operation.finish(observation, stream=stream)
+    else:
         _operation.fail(observation, error, stream=stream)

@@ -14,10 +14,13 @@ import orjson
 
 from spanwise import _guard, semconv
 from spanwise._encoding import Encoder, Limits
+from spanwise._hooks import FAILED, NO_HOOKS, Hooks, run
+from spanwise._straddling import mask_across
 from spanwise._usage import usage_of
 from spanwise._value_kinds import TRUNCATED, Excerpt
 
 _MARGIN = 4096  # as in the encoder: what is needed to see a secret across the cut
+_MOST_HELD = 10_000  # of the program's objects, for its own hook
 _CHUNK_LIMITS = Limits(bytes=8192, string=4096, items=50, nodes=200)
 
 
@@ -26,19 +29,24 @@ class Stream:
 
     Args:
         encoder: makes the text of chunks that are no strings.
+        hooks: functions of the program's that choose what is kept.
         keeps: False counts the chunks and keeps nothing of them.
         sums_usage: look for token counts in the chunks.
 
     Attributes:
         usage: `gen_ai.usage.*` counts of the last chunk that had any.
+        errors: which hooks failed, one line for each.
     """
 
     __slots__ = (
         "_chunk_encoder",
         "_count",
         "_first_ns",
+        "_gap",
         "_head",
         "_head_room",
+        "_held",
+        "_hooks",
         "_items",
         "_items_size",
         "_keeps",
@@ -47,11 +55,17 @@ class Stream:
         "_sums_usage",
         "_tail",
         "_tail_size",
+        "errors",
         "usage",
     )
 
-    def __init__(self, encoder: Encoder, *, keeps: bool, sums_usage: bool) -> None:
+    def __init__(
+        self, encoder: Encoder, hooks: Hooks = NO_HOOKS, *, keeps: bool, sums_usage: bool
+    ) -> None:
         self._chunk_encoder = Encoder(encoder.masker, _CHUNK_LIMITS)
+        self._hooks = hooks
+        # The program's own objects, and only where a hook of its own wants them together.
+        self._held: list[Any] | None = [] if hooks.holds_chunks and keeps else None
         self._keeps = keeps
         self._sums_usage = sums_usage
         self._count = 0
@@ -64,7 +78,9 @@ class Stream:
         self._tail_size = 0
         self._items: deque[str] = deque()
         self._items_size = 0
+        self._gap: int | None = None  # how many items come before those that were dropped
         self.usage: dict[str, int] = {}
+        self.errors: list[str] = []
 
     def add(self, chunk: Any) -> None:
         """Take note of one chunk; a fault is swallowed and counted."""
@@ -72,14 +88,22 @@ class Stream:
             self._first_ns = time.perf_counter_ns()
         self._count += 1
         try:
-            if type(chunk) is str:
-                self._add_text(chunk)
-                return
-            self._only_text = False
-            if self._sums_usage:
+            if self._sums_usage and type(chunk) is not str:
                 self._add_usage(usage_of(chunk))
-            if self._keeps:
-                self._add_item(self._chunk_encoder.dumps(chunk))
+            if self._hooks.process_chunk is not None and self._keeps:
+                errors = [] if self.errors else self.errors  # the first is enough
+                chunk = run("process_chunk", self._hooks.process_chunk, chunk, errors)
+                if chunk is FAILED:
+                    return
+            if self._held is not None:
+                if len(self._held) < _MOST_HELD:
+                    self._held.append(chunk)
+            elif type(chunk) is str:
+                self._add_text(chunk)
+            else:
+                self._only_text = False
+                if self._keeps:
+                    self._add_item(self._chunk_encoder.dumps(chunk))
         except Exception as error:  # noqa: BLE001 - the guard, inline: this runs at every step
             _guard.swallow("stream.add", error)
 
@@ -91,21 +115,38 @@ class Stream:
             attributes[semconv.GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK] = seconds
         return attributes
 
-    def text(self, encoder: Encoder) -> str:
-        """Return the stream as one JSON text: a string of joined text, or a list of chunks."""
+    def output(self) -> Any:
+        """Return the stream as one value: what `reduce` made, joined text, or a list of chunks.
+
+        FAILED where a hook did.
+        """
+        if self._held is not None:
+            return self._reduced(self._held)
         head, tail = "".join(self._head), "".join(self._tail)
         if self._only_text and self._count:
             if len(head) + len(tail) == self._length:
-                return encoder.dumps(head + tail)
-            return encoder.dumps(Excerpt(head, tail, self._length))
+                return head + tail
+            return Excerpt(head, tail, self._length)
         items: list[Any] = [orjson.loads(item) for item in self._items]
+        mask_across(items, self._gap, self._chunk_encoder.masker)
         if head:
             # Text among other chunks: what came as text is shown joined, in front.
             items.insert(0, Excerpt(head, tail, self._length) if tail else head)
         omitted = self._count - len(self._items)
         if omitted > 0 and not head:
-            items.insert(len(items) // 2, {TRUNCATED: omitted, "length": self._count})
-        return encoder.dumps(items)
+            place = self._gap if self._gap is not None else len(items)
+            items.insert(place, {TRUNCATED: omitted, "length": self._count})
+        return items
+
+    def _reduced(self, chunks: list[Any]) -> Any:
+        omitted = self._count - len(chunks)
+        if omitted > 0 and not self.errors:
+            self.errors.append(f"reduce: only the first {len(chunks)} of {self._count} chunks")
+        if self._hooks.reduce is not None:
+            return run("reduce", self._hooks.reduce, chunks, self.errors)
+        if chunks and all(type(chunk) is str for chunk in chunks):
+            return "".join(chunks)
+        return chunks
 
     def _add_text(self, chunk: str) -> None:
         self._length += len(chunk)
@@ -134,6 +175,7 @@ class Stream:
             middle = len(self._items) // 2
             self._items_size -= len(self._items[middle])
             del self._items[middle]
+            self._gap = middle
 
     def _add_usage(self, usage: dict[str, int]) -> None:
         # Providers repeat the running total; an earlier part (Anthropic's input) is kept.

@@ -42,6 +42,8 @@ OBSERVATION_IS_TRACE: Final = "observation.is_trace"
 """The span stands for its whole trace."""
 OBSERVATION_STREAM_CHUNKS: Final = "observation.stream.chunks"
 """How many chunks a streamed result consisted of."""
+OBSERVATION_HOOK_ERRORS: Final = "observation.hook_errors"
+"""Which of the program's own capture hooks failed, and how; what they were given is left out."""
 OBSERVATION_SCORE: Final = "observation.score"
 """The mark that an evaluation, or the caller, gave."""
 OBSERVATION_STATUS_MESSAGE: Final = "observation.status_message"
@@ -248,6 +250,7 @@ ATTRIBUTES: Final[frozenset[str]] = frozenset(
         OBSERVATION_VERSION,
         OBSERVATION_IS_TRACE,
         OBSERVATION_STREAM_CHUNKS,
+        OBSERVATION_HOOK_ERRORS,
         OBSERVATION_SCORE,
         OBSERVATION_STATUS_MESSAGE,
         GEN_AI_OPERATION_NAME,

@@ -48,7 +48,7 @@ class _Handle:
         if fd >= 0:
             try:
                 os.close(fd)
-            except OSError:
+            except Exception:  # noqa: BLE001, S110 - Python would print it; nothing is lost
                 pass
 
     def is_usable(self) -> bool:

@@ -1,0 +1,67 @@
+"""What a program puts between a value and its capture: guarded, and noted where it fails."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+from spanwise import _guard
+from spanwise.errors import DecorationError
+
+FAILED: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Functions of the program's that choose what is captured; the call itself is left alone.
+
+    Attributes:
+        process_input: takes the captured arguments by name, returns what is kept as the input.
+        process_output: takes the result, returns what is kept as the output. Of a stream it takes
+            what `reduce` made, else the joined text, else the list of chunks.
+        process_chunk: takes a chunk of a stream, returns what is kept of it.
+        reduce: takes the list of the chunks that were kept, returns what is kept as the output.
+    """
+
+    process_input: Callable[[dict[str, Any]], Any] | None = None
+    process_output: Callable[[Any], Any] | None = None
+    process_chunk: Callable[[Any], Any] | None = None
+    reduce: Callable[[list[Any]], Any] | None = None
+
+    @property
+    def holds_chunks(self) -> bool:
+        """Whether the chunks of a stream are needed together at its end."""
+        return self.reduce is not None or self.process_output is not None
+
+    def check(self, *, is_stream: bool, has_input: bool, has_output: bool) -> None:
+        """Raise DecorationError for a hook that cannot be called, or that never would be."""
+        for field in fields(self):
+            hook = getattr(self, field.name)
+            if hook is None:
+                continue
+            if not callable(hook) or inspect.iscoroutinefunction(hook):
+                raise DecorationError(f"{field.name} must be a plain function, not {hook!r}")
+            if field.name in ("process_chunk", "reduce") and not is_stream:
+                raise DecorationError(f"{field.name} is for generators; this yields no chunks")
+            captures = has_input if field.name == "process_input" else has_output
+            if not captures:
+                side = "input" if field.name == "process_input" else "output"
+                raise DecorationError(f"{field.name} has no effect with capture_{side}=False")
+
+
+NO_HOOKS: Final = Hooks()
+
+
+def run(name: str, hook: Callable[[Any], Any], value: Any, errors: list[str]) -> Any:
+    """Return what a hook makes of the value; FAILED, with a line added to the errors, if it raises.
+
+    Nothing is then captured in its place: the hook may be there to take a secret out.
+    """
+    try:
+        return hook(value)
+    except Exception as error:  # noqa: BLE001 - the program's code, but not part of its call
+        _guard.swallow(f"hook.{name}", error)
+        errors.append(f"{name}: {_guard.describe(error)}")
+        return FAILED

@@ -1,0 +1,233 @@
+"""Whatever call inside Spanwise fails, and however, the program sees its own results and errors.
+
+A profile function makes one call of the hot path fail: the first time that code of ours makes
+any call, then the second time, and so on until a whole run passes without a failure. Calls of
+Python functions and of C functions alike are made to fail, each before it does anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry import context as context_api
+from opentelemetry import trace
+
+import spanwise
+
+SOURCES = str(Path(spanwise.__file__).parent)
+KINDS = (
+    RuntimeError,
+    pytest.param(MemoryError, marks=pytest.mark.slow),
+    pytest.param(RecursionError, marks=pytest.mark.slow),
+)
+
+
+class Injected:
+    """Makes the call number `at` that Spanwise makes fail; counts them all."""
+
+    def __init__(self, at: int, kind: type[Exception]) -> None:
+        self.at = at
+        self.kind = kind
+        self.calls = 0
+        self.where = ""
+
+    def __call__(self, frame: Any, event: str, arg: Any) -> None:
+        if event == "call":
+            caller, called = frame.f_back, frame.f_code.co_name
+            if frame.f_code.co_flags & GENERATOR and frame.f_lasti > RESUMED:
+                return  # a generator that goes on: nothing is called
+        elif event == "c_call":
+            caller, called = frame, getattr(arg, "__name__", str(arg))
+        else:
+            return
+        if caller is None or not caller.f_code.co_filename.startswith(SOURCES):
+            return
+        if self.where:
+            return  # one failure a run: what handles it works
+        if caller.f_code.co_name == "__del__":
+            return  # what fails there reaches nobody
+        if event == "call" and not frame.f_code.co_filename.startswith(SOURCES):
+            if calls_the_program(frame):
+                return
+        elif event == "c_call" and caller.f_code.co_name == "call":
+            return  # a shell that hands a value on, or steps the program's own generator
+        self.calls += 1
+        if self.calls == self.at:
+            line = f"{Path(caller.f_code.co_filename).name}:{caller.f_lineno}"
+            self.where = f"{caller.f_code.co_name} ({line}) -> {called}"
+            del frame, caller  # a function that is given the frame below it is a signal handler's
+            raise self.kind(f"injected into {called}")
+
+
+GENERATOR = 0x20 | 0x80 | 0x200
+RESUMED = 12  # beyond the first instructions of a generator's code: it has been started before
+
+
+def calls_the_program(frame: Any) -> bool:
+    return bool(frame.f_code.co_filename == __file__)
+
+
+class Mine(Exception):
+    """The program's own."""
+
+
+class Argument:
+    """Something that no table of types knows."""
+
+
+GIVEN = {"text": "a" * 300, "n": [1, 2.5, None, {"deep": Argument()}], "password": "x"}
+
+
+@spanwise.agent(tags=["t"], metadata={"m": 1})
+def plain(value: Any) -> Any:
+    with trace.get_tracer("third").start_as_current_span("theirs"):
+        spanwise.current().update(metadata={"k": 1}, usage={"input_tokens": 1}, score=1.0)
+    return value
+
+
+@spanwise.tool
+def failing(error: Exception) -> None:
+    raise error
+
+
+@spanwise.generation(model="m")
+def chunks(value: Any) -> Iterator[Any]:
+    yield "text"
+    yield {"usage": {"input_tokens": 1}}
+    return value
+
+
+@spanwise.generation
+async def async_chunks(value: Any) -> Any:
+    yield value
+    await asyncio.sleep(0)
+    yield value
+
+
+@spanwise.interaction
+async def coroutine(value: Any) -> Any:
+    await asyncio.sleep(0)
+    return value
+
+
+def run_function() -> object:
+    assert plain(GIVEN) is GIVEN
+    return "function"
+
+
+def run_failure() -> object:
+    error = Mine("theirs")
+    with pytest.raises(Mine) as caught:
+        failing(error)
+    assert caught.value is error
+    assert caught.value.__context__ is None
+    return "failure"
+
+
+def run_generator() -> object:
+    steps = chunks(GIVEN)
+    taken = [next(steps)]
+    outside = context_api.get_current()
+    taken.append(next(steps))
+    assert context_api.get_current() == outside
+    with pytest.raises(StopIteration) as stop:
+        next(steps)
+    assert stop.value.value is GIVEN
+    other = chunks(GIVEN)
+    next(other)
+    error = Mine("thrown")
+    with pytest.raises(Mine) as caught:
+        other.throw(error)  # type: ignore[attr-defined]
+    assert caught.value is error
+    return taken
+
+
+def run_coroutine() -> object:
+    async def program() -> object:
+        assert await coroutine(GIVEN) is GIVEN
+        taken = [chunk async for chunk in async_chunks(GIVEN)]
+        assert all(chunk is GIVEN for chunk in taken)
+        return len(taken)
+
+    with asyncio.Runner() if sys.version_info >= (3, 11) else OldRunner() as runner:
+        return runner.run(program())
+
+
+class OldRunner:
+    """asyncio.Runner, as far as it is needed, for Python 3.10."""
+
+    def __enter__(self) -> OldRunner:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def run(self, program: Any) -> object:
+        return asyncio.run(program)
+
+
+def run_block() -> object:
+    error = Mine("in the block")
+    with spanwise.identify(user="jane", metadata={"k": [1]}), spanwise.observe("block", input=1):
+        spanwise.event("happened", n=1)
+        with pytest.raises(Mine) as caught, spanwise.observe("inner"):
+            raise error
+    assert caught.value is error
+    return "block"
+
+
+def outcome_of(run: Callable[[], object], injected: Injected | None) -> object:
+    if injected is None:
+        return run()
+    sys.setprofile(injected)
+    try:
+        return run()
+    finally:
+        sys.setprofile(None)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "run", [run_function, run_failure, run_generator, run_coroutine, run_block]
+)
+def test_a_failing_call_inside_changes_nothing_for_the_program(
+    tmp_path: Path, swallowed: Callable[[], dict[str, int]], run: Any, kind: type[Exception]
+) -> None:
+    """The outcome is the same, the context is as before, and the loss is counted or there is none."""
+    spanwise.configure(traces_dir=tmp_path / "t", record=tmp_path / "calls.jsonl")
+    expected = outcome_of(run, None)
+    before = context_api.get_current()
+    at, silent = 0, []
+    while True:
+        at += 1
+        assert at < 20_000, "it never came to an end"
+        already = spanwise.stats()
+        injected = Injected(at, kind)
+        assert expected == outcome_of(run, injected), f"call {at}: {injected.where}"
+        assert context_api.get_current() == before, f"call {at}: {injected.where}"
+        if not injected.where:
+            break
+        told = spanwise.stats()
+        failures = swallowed()
+        ended = told["spans.ended"] - already["spans.ended"]
+        if not failures and not losses(already, told):
+            silent.append((injected.where, ended))
+    assert at > 100, "almost nothing was made to fail"
+    normal = normal_run(run)
+    assert [] == [(where, ended) for where, ended in silent if ended < normal]
+
+
+def losses(before: dict[str, int], after: dict[str, int]) -> int:
+    kinds = ("lost.", "dropped.", "contexts_not_detached")
+    return sum(after[k] - before.get(k, 0) for k in after if k.startswith(kinds))
+
+
+def normal_run(run: Callable[[], object]) -> int:
+    before = spanwise.stats()["spans.ended"]
+    run()
+    return spanwise.stats()["spans.ended"] - before
