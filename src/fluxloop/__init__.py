@@ -3,6 +3,7 @@
 Decorated calls are recorded with no configuration: the first one sets up files in `./traces`.
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from fluxloop.config import configure, get_config, load_env, reset_config
@@ -18,6 +19,7 @@ from fluxloop.enums import (
     ObservationType,
     ScoreDataType,
     TraceStatus,
+    VariationStrategy,
 )
 from fluxloop.recording import (
     disable_recording,
@@ -27,22 +29,37 @@ from fluxloop.recording import (
 )
 
 if TYPE_CHECKING:
-    from fluxloop.schemas import Observation, Score, Trace
+    from fluxloop.schemas import (
+        ExperimentConfig,
+        Observation,
+        PersonaConfig,
+        RunnerConfig,
+        Score,
+        Trace,
+    )
 
 __version__ = "0.1.8"
 
 # Pydantic models: imported when first asked for, since pydantic is slow to import.
-_MODELS = frozenset({"Observation", "Score", "Trace"})
+_MODELS = frozenset(
+    {"ExperimentConfig", "Observation", "PersonaConfig", "RunnerConfig", "Score", "Trace"}
+)
+# Programs reach these through `fluxloop.` after `import fluxloop` alone.
+_MODULES = frozenset({"models", "schemas", "serialization"})
 
 __all__ = [
+    "ExperimentConfig",
     "FluxLoopContext",
     "Observation",
     "ObservationLevel",
     "ObservationType",
+    "PersonaConfig",
+    "RunnerConfig",
     "Score",
     "ScoreDataType",
     "Trace",
     "TraceStatus",
+    "VariationStrategy",
     "__version__",
     "agent",
     "configure",
@@ -67,4 +84,6 @@ def __getattr__(name: str) -> Any:
         from fluxloop import schemas
 
         return getattr(schemas, name)
+    if name in _MODULES:
+        return importlib.import_module(f"fluxloop.{name}")
     raise AttributeError(f"module 'fluxloop' has no attribute {name!r}")

@@ -44,3 +44,24 @@ class ScoreDataType(str, Enum):
     NUMERIC = "numeric"
     BOOLEAN = "boolean"
     CATEGORICAL = "categorical"
+
+
+class VariationStrategy(str, Enum):
+    """How an input of an experiment is varied."""
+
+    REPHRASE = "rephrase"
+    ERROR_PRONE = "error_prone"
+    TYPO = "typo"
+    VERBOSE = "verbose"
+    CONCISE = "concise"
+    PERSONA_BASED = "persona_based"
+    ADVERSARIAL = "adversarial"
+    MULTILINGUAL = "multilingual"
+    CUSTOM = "custom"
+
+
+class InputGenerationMode(str, Enum):
+    """What makes the inputs of an experiment."""
+
+    DETERMINISTIC = "deterministic"
+    LLM = "llm"

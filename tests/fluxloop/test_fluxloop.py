@@ -372,7 +372,7 @@ def test_both_faces_and_plain_spans_make_one_trace(tmp_path):
 
 
 def test_schemas_compute_what_they_promise():
-    """Trace metrics, trees and score types."""
+    """Trace metrics and trees."""
     trace = fluxloop.Trace(name="t")
     child = fluxloop.Observation(trace_id=trace.id, type="tool", name="c", error="x")
     trace.observations.append(child)
@@ -386,8 +386,6 @@ def test_schemas_compute_what_they_promise():
         metrics["error_count"],
         metrics["success_rate"],
     )
-    with pytest.raises(ValueError, match="numeric score must be a number"):
-        fluxloop.Score(trace_id=trace.id, name="s", value="x", data_type="numeric")
 
 
 def test_what_was_switched_off_stays_off(tmp_path, monkeypatch):

@@ -6,13 +6,28 @@ from datetime import datetime, timezone
 from typing import Any
 from uuid import UUID, uuid4
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field
 
 from fluxloop.enums import ObservationLevel, ObservationType, ScoreDataType, TraceStatus
+
+__all__ = [
+    "Observation",
+    "ObservationLevel",
+    "ObservationType",
+    "Score",
+    "ScoreDataType",
+    "Trace",
+    "TraceStatus",
+]
 
 
 def _now() -> datetime:
     return datetime.now(timezone.utc)
+
+
+def _aware(moment: datetime) -> datetime:
+    # Programs set times from datetime.utcnow(), which says nothing of a zone.
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
 
 
 class _Timed(BaseModel):
@@ -23,11 +38,15 @@ class _Timed(BaseModel):
         """Return the milliseconds from start to end, or None while it is open."""
         if self.end_time is None:
             return None
-        return (self.end_time - self.start_time).total_seconds() * 1000
+        return (_aware(self.end_time) - _aware(self.start_time)).total_seconds() * 1000
 
 
 class Score(BaseModel):
-    """A mark given to a trace or an observation."""
+    """A mark given to a trace or an observation.
+
+    Attributes:
+        data_type: says what the value means; that the value is of this type is not checked.
+    """
 
     id: UUID = Field(default_factory=uuid4)
     trace_id: UUID
@@ -38,20 +57,6 @@ class Score(BaseModel):
     comment: str | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
     created_at: datetime = Field(default_factory=_now)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _value_is_of_its_type(cls, given: Any) -> Any:
-        if not isinstance(given, dict) or "data_type" not in given:
-            return given
-        kind, value = ScoreDataType(given["data_type"]), given.get("value")
-        if kind is ScoreDataType.BOOLEAN and not isinstance(value, bool):
-            raise ValueError("a boolean score must be True or False")
-        if kind is ScoreDataType.CATEGORICAL and not isinstance(value, str):
-            raise ValueError("a categorical score must be a string")
-        if kind is ScoreDataType.NUMERIC and not isinstance(value, (int, float)):
-            raise ValueError("a numeric score must be a number")
-        return given
 
 
 class Observation(_Timed):
