@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import functools
 import os
 import tempfile
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import spanwise
+from fluxloop.coercion import Problems, in_one_line
 from spanwise import _guard, _state
 from spanwise._configure import apply
 from spanwise._configure import first_use as _core_first_use
 from spanwise._destinations import TRACES_PATH
 from spanwise._environment import Environment
-from spanwise._settings import Fault, boolean
+from spanwise._settings import boolean
 
 if TYPE_CHECKING:
     from spanwise._state import Runtime
@@ -41,12 +44,55 @@ def _setting(variable: str, default: Any, parse: Callable[[str], Any]) -> Any:
     return dataclasses.field(default_factory=read, metadata={"default": default})
 
 
+def _collector_url(value: str | None) -> str | None:
+    if value is None:
+        return None
+    try:
+        parts = urlsplit(value)
+    except ValueError as error:
+        raise ValueError(f"Invalid collector URL: {error}") from None
+    if not parts.scheme or not parts.netloc:
+        raise ValueError("Invalid collector URL: it needs a scheme and a host")
+    return value.rstrip("/")
+
+
+def _sample_rate(value: float) -> float:
+    if not 0 <= value <= 1:
+        raise ValueError("sample_rate must be between 0 and 1")
+    return value
+
+
+def _batch_size(value: int) -> int:
+    if value < 1:
+        raise ValueError("batch_size must be at least 1")
+    if value > _LARGEST_BATCH:
+        raise ValueError(f"batch_size must not exceed {_LARGEST_BATCH}")
+    return value
+
+
+def _storage(value: str) -> str:
+    if value not in STORAGES:
+        raise ValueError(f"storage must be one of {', '.join(STORAGES)}, not {value!r}")
+    return value
+
+
+_CHECKS: dict[str, Callable[[Any], Any]] = {
+    "collector_url": _collector_url,
+    "sample_rate": _sample_rate,
+    "batch_size": _batch_size,
+    "storage": _storage,
+}
+
+
 @dataclasses.dataclass
 class SDKConfig:
     """FluxLoop's settings; each is a keyword of `configure()` and a variable `FLUXLOOP_...`.
 
+    A value of another type is made what its setting is where that can be done: "7" a number,
+    "no" a boolean, a path its text.
+
     Raises:
-        ValueError: a value cannot be used; names the field.
+        pydantic.ValidationError: values cannot be used; names each, and is a ValueError.
     """
 
     enabled: bool = _setting("ENABLED", True, boolean)
@@ -76,27 +122,39 @@ class SDKConfig:
     buffer_size: int = _setting("BUFFER_SIZE", 100, int)
 
     def __post_init__(self) -> None:
-        if self.collector_url is not None:
-            self.collector_url = _collector_url(self.collector_url)
-        if not isinstance(self.sample_rate, (int, float)) or not 0 <= self.sample_rate <= 1:
-            raise ValueError("sample_rate must be between 0 and 1")
-        if self.batch_size < 1:
-            raise ValueError("batch_size must be at least 1")
-        if self.batch_size > _LARGEST_BATCH:
-            raise ValueError(f"batch_size must not exceed {_LARGEST_BATCH}")
-        if self.storage not in STORAGES:
-            raise ValueError(f"storage must be one of {', '.join(STORAGES)}, not {self.storage!r}")
-        for name in ("enabled", "debug", "use_collector", "record_args", "auto_flush"):
-            try:
-                setattr(self, name, boolean(getattr(self, name)))
-            except Fault as fault:
-                raise ValueError(f"{name} {fault}") from None
+        problems = Problems(type(self).__name__)
+        for field in dataclasses.fields(self):
+            name, kind = field.name, str(field.type)
+            value = problems.checked(name, getattr(self, name), kind, _CHECKS.get(name))
+            setattr(self, name, value)
+        problems.raise_if_any()
         if self.record_args:
             self.recording_file = str(_recording_path(self.recording_file))
 
-    def model_dump(self) -> dict[str, Any]:
-        """Return the settings by name, as the published SDK's model does."""
-        return dataclasses.asdict(self)
+    @classmethod
+    def model_validate(cls, given: Mapping[str, Any]) -> SDKConfig:
+        """Return a configuration of what is known among the given names, as pydantic's models."""
+        return cls(**{name: value for name, value in given.items() if name in _FIELDS})
+
+    def model_copy(
+        self, *, update: Mapping[str, Any] | None = None, deep: bool = False
+    ) -> SDKConfig:
+        """Return a copy with these values, which are not checked, as pydantic's models do."""
+        made = copy.deepcopy(self) if deep else copy.copy(self)
+        for name, value in (update or {}).items():
+            setattr(made, name, value)
+        return made
+
+    def model_dump(self, **options: Any) -> dict[str, Any]:
+        """Return the settings by name; the options are those of pydantic's models."""
+        if not options:
+            return dataclasses.asdict(self)
+        from pydantic import create_model
+
+        fields: dict[str, Any] = {name: (Any, default) for name, default in _DEFAULTS.items()}
+        model = create_model(type(self).__name__, **fields)
+        dumped: dict[str, Any] = model(**dataclasses.asdict(self)).model_dump(**options)
+        return dumped
 
 
 _DEFAULTS = {field.name: field.metadata["default"] for field in dataclasses.fields(SDKConfig)}
@@ -148,23 +206,32 @@ def load_env(
     *,
     override: bool = True,
     refresh_config: bool = True,
+    dotenv_path: str | os.PathLike[str] | None = None,
 ) -> bool:
-    """Load a `.env` file into `os.environ`; return whether one was found.
+    """Load a `.env` file into `os.environ`; return whether anything was loaded.
 
     Args:
         path: a file, or a folder that holds `.env`; by default the nearest `.env` upwards.
         override: replace variables that are already set.
-        refresh_config: read the configuration anew from the environment.
+        refresh_config: read the configuration anew from the environment, which drops what
+            `configure()` set; where no path is given, only if anything was loaded.
+        dotenv_path: another name for `path`.
+
+    Raises:
+        TypeError: both `path` and `dotenv_path` are given.
     """
     from dotenv import find_dotenv, load_dotenv
 
-    if path is None:
+    if path is not None and dotenv_path is not None:
+        raise TypeError("load_env() takes a path or a dotenv_path, not both")
+    given = path if path is not None else dotenv_path
+    if given is None:
         chosen = find_dotenv(usecwd=True)
     else:
-        candidate = Path(path).expanduser()
+        candidate = Path(given).expanduser()
         chosen = str(candidate / ".env" if candidate.is_dir() else candidate)
     loaded = bool(chosen) and load_dotenv(chosen, override=override)
-    if loaded and refresh_config:
+    if refresh_config and (loaded or given is not None):
         reset_config()
     return loaded
 
@@ -175,7 +242,7 @@ def first_use() -> Runtime | None:
         config = get_config()
     except ValueError as error:  # a bad variable: told once, and the program goes on
         _state.is_off = True
-        _guard.warn("fluxloop", str(error))
+        _guard.warn("fluxloop", in_one_line(error))
         return None
     given = {name for name in _FIELDS if getattr(config, name) != _DEFAULTS[name]}
     return _core_first_use(
@@ -188,7 +255,7 @@ def config_for_use() -> SDKConfig:
     try:
         return get_config()
     except ValueError as error:
-        _guard.warn("fluxloop", str(error))
+        _guard.warn("fluxloop", in_one_line(error))
         return SDKConfig(**{**_DEFAULTS, "enabled": False})
 
 
@@ -205,9 +272,11 @@ def record_to(path: Path | None) -> None:
 def _translated(config: SDKConfig, named: Set[str]) -> dict[str, Any]:
     """Return Spanwise's settings for the named fields."""
     settings: dict[str, Any] = {}
-    for name in ("enabled", "sample_rate", "service_name", "environment"):
+    for name in ("enabled", "sample_rate", "environment"):
         if name in named:
             settings[name] = getattr(config, name)
+    if named & {"service_name", "project_name"}:
+        settings["service_name"] = config.service_name or config.project_name
     if named & {"storage", "base_path"}:
         settings["traces_dir"] = config.base_path if config.storage == "file" else None
     if named & {"record_args", "recording_file"}:
@@ -221,12 +290,7 @@ def _collector(config: SDKConfig) -> dict[str, Any]:
     if config.collector_url is None or not config.use_collector:
         return {"destinations": ()}
     if not config.collector_url.endswith(TRACES_PATH):
-        _guard.logger.warning(
-            "collector_url: sending to a FluxLoop collector is not supported yet; an address that "
-            "ends in %s is sent OTLP. Traces are kept in %s",
-            TRACES_PATH,
-            Path(config.base_path).absolute(),
-        )
+        _say_that_nothing_is_sent()
         return {"destinations": ()}
     headers = {"Authorization": f"Bearer {config.api_key}"} if config.api_key else {}
     destination = spanwise.Destination(
@@ -235,14 +299,13 @@ def _collector(config: SDKConfig) -> dict[str, Any]:
     return {"destinations": (destination,)}
 
 
-def _collector_url(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-    except (ValueError, AttributeError) as error:
-        raise ValueError(f"Invalid collector URL: {error}") from None
-    if not parts.scheme or not parts.netloc:
-        raise ValueError("Invalid collector URL: it needs a scheme and a host")
-    return value.rstrip("/")
+@functools.cache  # once in a process, however often it is configured
+def _say_that_nothing_is_sent() -> None:
+    _guard.logger.warning(
+        "collector_url: sending to a FluxLoop collector is not supported yet; an address that "
+        "ends in %s is sent OTLP. Traces are kept in files",
+        TRACES_PATH,
+    )
 
 
 def _recording_path(given: str | None) -> Path:
