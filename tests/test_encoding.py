@@ -1199,3 +1199,30 @@ def test_a_container_that_changes_at_every_try_is_shown_empty() -> None:
 
     assert raw.first(changing, {}, 5) == []
     assert 1 < len(tries) < 10
+
+
+# --- found by hostile values -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Holder:
+    inner: Any
+
+
+def test_a_dictionary_in_its_own_key_ends_there() -> None:
+    """Keys that hold dictionaries with such keys are named, not followed without an end."""
+    loop: dict[Any, Any] = {}
+    loop[Holder(loop)] = 1
+    assert encoded(loop) == {f'{{"inner":{{"<{HERE}Holder object>":1}}}}': 1}
+    chain: dict[Any, Any] = {}
+    for _ in range(10_000):
+        chain = {Holder(chain): 1}
+    assert encoded(chain) == {f'{{"inner":{{"<{HERE}Holder object>":1}}}}': 1}
+
+
+def test_what_is_looked_at_in_keys_counts_like_what_is_looked_at_in_values(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Keys that are trees use up the same budget."""
+    value = {n: {((1, 2, 3), (4, 5), n, m): m for m in range(200)} for n in range(200)}
+    assert _visits(monkeypatch, value) <= 4 * Limits().nodes

@@ -280,8 +280,12 @@ class Walk:
             return str(encode_int(self, key, 0))
         if key is None or kind is bool or kind is float:
             return repr(key)
+        if self.limits is _KEY_LIMITS:  # keys within keys may lead back to where they began
+            return f"<{raw.type_name(kind)} object>"
         # Only here, not in the hot case: a key of another kind is encoded like a value.
-        encoded = Walk(self.encoder, _KEY_LIMITS, scan=True).encode(key, 0)
+        walk = Walk(self.encoder, _KEY_LIMITS, scan=True)
+        encoded = walk.encode(key, 0)
+        self.nodes_left -= _KEY_LIMITS.nodes - walk.nodes_left
         return encoded if isinstance(encoded, str) else orjson.dumps(encoded).decode()
 
     def _name(self, key: str, taken: dict[str, Any]) -> str:
