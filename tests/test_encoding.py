@@ -1226,3 +1226,11 @@ def test_what_is_looked_at_in_keys_counts_like_what_is_looked_at_in_values(
     """Keys that are trees use up the same budget."""
     value = {n: {((1, 2, 3), (4, 5), n, m): m for m in range(200)} for n in range(200)}
     assert _visits(monkeypatch, value) <= 4 * Limits().nodes
+
+
+@pytest.mark.parametrize("separator", ["\n", ", "])
+def test_a_secret_whose_name_was_cut_away_is_not_shown(separator: str) -> None:
+    """JSON that is masked gets shorter, which brings the torn item at the cut into what is kept."""
+    for shift in range(30):
+        text = separator.join([f'{{"token": "{SECRET}"}}'] * 5000) + " " * shift
+        assert SECRET not in Encoder().dumps(text), shift

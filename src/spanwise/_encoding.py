@@ -35,6 +35,7 @@ _LONGEST_KEY = 256
 _LONGEST_JUDGED_KEY = 1024
 _SHORT = 256  # a longer string waits until its small neighbours have been encoded
 _FEW = 4
+_LONGEST_ASSIGNED = 128  # characters of a name and what stands between it and its value
 _SHORTEST_SHAPE = 16  # characters of the shortest credential that could be an identifier
 
 
@@ -186,7 +187,8 @@ class Walk:
             words = head.rsplit(None, 1)
             head = words[0] if len(words) == 2 else head[:-MARGIN]
         if tail_is_cut and len(tail) < half + MARGIN and not tail.startswith(MASK):
-            words = tail.split(None, 1)
+            # Nor can a value whose name was cut away, as in `ken": "x"`.
+            words = tail[_LONGEST_ASSIGNED:].split(None, 1)
             tail = words[1] if len(words) == 2 else tail[MARGIN:]
         tail = tail[-half:] if half else ""
         return f"{head[:half]}…[{TRUNCATED}: {length} characters]…{tail}"
