@@ -1228,6 +1228,17 @@ def test_what_is_looked_at_in_keys_counts_like_what_is_looked_at_in_values(
     assert _visits(monkeypatch, value) <= 4 * Limits().nodes
 
 
+@pytest.mark.parametrize("base", [bytes, ValueError, object])
+def test_any_name_that_a_class_was_given_is_valid_and_of_bounded_length(base: type) -> None:
+    """Half of a surrogate pair, or a megabyte, in the name of a class harms no other value."""
+    kind: Any = type("Odd", (base,), {"__module__": "odd\ud800"})
+    kind.__qualname__ = "Q\udfff" * 1_000_000
+    found = encoded({"odd": [kind(), kind(b"\x00") if base is bytes else 1], "other": 1})
+    assert found["other"] == 1
+    assert "odd\\ud800.Q\\udfff" in str(found).replace("\\\\", "\\")
+    assert len(str(found)) < 10_000
+
+
 @pytest.mark.parametrize("separator", ["\n", ", "])
 def test_a_secret_whose_name_was_cut_away_is_not_shown(separator: str) -> None:
     """JSON that is masked gets shorter, which brings the torn item at the cut into what is kept."""
