@@ -35,6 +35,7 @@ _LONGEST_KEY = 256
 _LONGEST_JUDGED_KEY = 1024
 _SHORT = 256  # a longer string waits until its small neighbours have been encoded
 _FEW = 4
+_LONGEST_ASSIGNED = 128  # characters of a name and what stands between it and its value
 _SHORTEST_SHAPE = 16  # characters of the shortest credential that could be an identifier
 
 
@@ -186,7 +187,8 @@ class Walk:
             words = head.rsplit(None, 1)
             head = words[0] if len(words) == 2 else head[:-MARGIN]
         if tail_is_cut and len(tail) < half + MARGIN and not tail.startswith(MASK):
-            words = tail.split(None, 1)
+            # Nor can a value whose name was cut away, as in `ken": "x"`.
+            words = tail[_LONGEST_ASSIGNED:].split(None, 1)
             tail = words[1] if len(words) == 2 else tail[MARGIN:]
         tail = tail[-half:] if half else ""
         return f"{head[:half]}…[{TRUNCATED}: {length} characters]…{tail}"
@@ -280,8 +282,12 @@ class Walk:
             return str(encode_int(self, key, 0))
         if key is None or kind is bool or kind is float:
             return repr(key)
+        if self.limits is _KEY_LIMITS:  # keys within keys may lead back to where they began
+            return f"<{raw.type_name(kind)} object>"
         # Only here, not in the hot case: a key of another kind is encoded like a value.
-        encoded = Walk(self.encoder, _KEY_LIMITS, scan=True).encode(key, 0)
+        walk = Walk(self.encoder, _KEY_LIMITS, scan=True)
+        encoded = walk.encode(key, 0)
+        self.nodes_left -= _KEY_LIMITS.nodes - walk.nodes_left
         return encoded if isinstance(encoded, str) else orjson.dumps(encoded).decode()
 
     def _name(self, key: str, taken: dict[str, Any]) -> str:

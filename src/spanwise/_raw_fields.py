@@ -23,6 +23,7 @@ _qualname_of = type.__dict__["__qualname__"].__get__
 
 MISSING: Final = object()
 _TRIES = 3
+_LONGEST_NAME = 256
 _PLAIN = (str, int, float, bool, type(None))
 _SECRET_TYPES = frozenset({"SecretStr", "SecretBytes", "Secret", "_SecretBase", "_SecretField"})
 
@@ -75,10 +76,14 @@ def has_attribute(value: object, name: str) -> bool:
 
 
 def type_name(kind: type) -> str:
-    """Return `module.QualifiedName`, or the bare name of a builtin."""
+    """Return `module.QualifiedName`, or the bare name of a builtin; valid and of bounded length."""
     module = _module_of(kind)
     qualname = str.__str__(_qualname_of(kind))
-    return f"{module}.{qualname}" if module != "builtins" else qualname
+    name = f"{module}.{qualname}" if module != "builtins" else qualname
+    if name.isascii() and len(name) <= _LONGEST_NAME:
+        return name
+    # A class can be given any name after it was made.
+    return name[:_LONGEST_NAME].encode("utf-8", "backslashreplace").decode()
 
 
 def is_secret_type(kind: type) -> bool:

@@ -32,7 +32,7 @@ MARGIN: Final = 4096  # read on both sides of a cut, so that a secret across it 
 LONGEST_BYTES_AS_TEXT: Final = 1024
 _LONGEST_REPR = 100
 _LARGEST_INT = 2**63 - 1
-_PRINTED_BITS = 4096
+_PRINTED_BITS = 2048  # 617 digits: Python can be told to print no more than 640
 
 
 class Excerpt:
@@ -190,6 +190,22 @@ def _printed(method: Callable[[Any], str]) -> Handler:
     return printed
 
 
+def _fraction(walk: Walk, value: Any, depth: int) -> Any:
+    parts = (raw.attribute(value, "_numerator"), raw.attribute(value, "_denominator"))
+    if any(type(part) is not int for part in parts):
+        return _opaque(walk, value, depth)
+    above, below = (encode_int(walk, part, depth) for part in parts)
+    return str(above) if below == 1 else f"{above}/{below}"
+
+
+def _path(walk: Walk, value: Any, depth: int) -> Any:
+    # Since Python 3.12 a path keeps the texts that it was made of, and reads them to be shown.
+    texts = raw.attribute(value, "_raw_paths")
+    if type(texts) is list and any(type(text) is not str for text in texts):
+        return _opaque(walk, value, depth)
+    return _printed_path(walk, value, depth)
+
+
 def _pattern(walk: Walk, value: Any, depth: int) -> Any:
     return walk.encode(value.pattern, depth)
 
@@ -209,8 +225,11 @@ def _range(walk: Walk, value: Any, depth: int) -> Any:
 
 
 def _enum(walk: Walk, value: Any, depth: int) -> Any:
-    held = raw.attribute(value, "_value_")
-    return walk.encode(held if is_plain(type(held)) else raw.attribute(value, "_name_"), depth)
+    for name in ("_value_", "_name_"):
+        held = raw.attribute(value, name)
+        if is_plain(type(held)):
+            return walk.encode(held, depth)
+    return _opaque(walk, value, depth)
 
 
 def _callable(walk: Walk, value: Any, depth: int) -> Any:
@@ -254,7 +273,12 @@ def _array(walk: Walk, value: Any, depth: int) -> Any:
             continue
         try:
             found = getattr(value, name)
-            described[name] = [int(n) for n in found] if name == "shape" else walk.text(str(found))
+            if name == "shape":
+                described[name] = [int(n) for n in found]
+            elif raw.type_name(type(found)).split(".", 1)[0] in _ARRAY_LIBRARIES:
+                described[name] = walk.text(str(found))
+            else:  # pandas lets a program define types of its own
+                described[name] = raw.type_name(type(found))
         except Exception:  # noqa: BLE001, S112 - a lazy array may have no shape yet
             continue
     return described
@@ -281,6 +305,7 @@ def _opaque(walk: Walk, value: Any, depth: int) -> Any:
 
 Handler = Callable[["Walk", Any, int], Any]
 _complex = _printed(complex.__repr__)
+_printed_path = _printed(pathlib.PurePath.__str__)
 NESTING: frozenset[Handler] = frozenset(
     {_list, _tuple, _deque, _set, _dict, _namespace, _record, _exception}
 )
@@ -304,15 +329,15 @@ HANDLERS: dict[type, Handler] = {
     complex: _complex,
     uuid.UUID: _printed(uuid.UUID.__str__),
     decimal.Decimal: _printed(decimal.Decimal.__str__),
-    fractions.Fraction: _printed(fractions.Fraction.__str__),
+    fractions.Fraction: _fraction,
     datetime.datetime: _datetime,
     datetime.date: _printed(datetime.date.isoformat),
     datetime.timedelta: _printed(datetime.timedelta.__str__),
     datetime.time: _time,
     re.Pattern: _pattern,
-    type(pathlib.Path()): _printed(pathlib.PurePath.__str__),
-    pathlib.PurePosixPath: _printed(pathlib.PurePath.__str__),
-    pathlib.PureWindowsPath: _printed(pathlib.PurePath.__str__),
+    type(pathlib.Path()): _path,
+    pathlib.PurePosixPath: _path,
+    pathlib.PureWindowsPath: _path,
     types.SimpleNamespace: _namespace,
     types.FunctionType: _callable,
     types.BuiltinFunctionType: _callable,
@@ -356,6 +381,7 @@ _ARRAYS = frozenset(
         ("torch", "Tensor"),
     }
 )
+_ARRAY_LIBRARIES = frozenset({"ml_dtypes", *(module.split(".", 1)[0] for module, _ in _ARRAYS)})
 _NUMPY_SCALARS = frozenset(
     ("numpy", name)
     for name in [
