@@ -9,6 +9,7 @@ import decimal
 import enum
 import fractions
 import functools
+import hashlib
 import itertools
 import json
 import pathlib
@@ -192,6 +193,13 @@ def deep(levels: int) -> list[Any]:
     return value
 
 
+UNKNOWN_BYTES = {"$type": "bytes", "media_type": "application/octet-stream"}
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
 KINDS: list[tuple[str, Any, Any]] = [
     ("none", None, None),
     ("true", True, True),
@@ -218,7 +226,7 @@ KINDS: list[tuple[str, Any, Any]] = [
     ("Counter", collections.Counter("aab"), {"a": 2, "b": 1}),
     ("readable bytes", b"hello", "hello"),
     ("binary bytes", b"\x00\xff", {"$type": "bytes", "bytes": 2}),
-    ("many bytes", b"a" * 2000, {"$type": "bytes", "bytes": 2000}),
+    ("many bytes", b"a" * 2000, {**UNKNOWN_BYTES, "bytes": 2000, "sha256": sha256(b"a" * 2000)}),
     ("bytearray", bytearray(b"hello"), "hello"),
     ("memoryview", memoryview(b"hello"), {"$type": "memoryview", "bytes": 5}),
     ("range", range(1, 10, 2), "range(1, 10, 2)"),

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
+from spanwise import _media
 from spanwise import _raw_fields as raw
 from spanwise._masking import MASK
 
@@ -132,7 +133,8 @@ def _float(walk: Walk, value: Any, depth: int) -> Any:
 
 
 def _str(walk: Walk, value: Any, depth: int) -> Any:
-    return walk.text(str.__str__(value))
+    text = str.__str__(value)
+    return walk.text(text) if len(text) < _media.SMALLEST else walk.long_text(text)
 
 
 def _excerpt(walk: Walk, value: Any, depth: int) -> Any:
@@ -160,7 +162,17 @@ def _bytes(walk: Walk, value: Any, depth: int) -> Any:
         else:
             if text.isprintable() or text.isspace():
                 return walk.text(text)
-    return {"$type": raw.type_name(type(value)), "bytes": length}
+    walk.bytes_left -= 160
+    kind = raw.type_name(type(value))
+    if length < _media.SMALLEST:  # a key, perhaps, which its hash would give away
+        return {"$type": kind, "bytes": length}
+    # Read by slices, of which no subclass is asked.
+    return _media.describe_bytes(
+        length,
+        lambda begin, end: bytes(base.__getitem__(value, slice(begin, end))),
+        walk.encoder.keeper,
+        kind,
+    )
 
 
 def _datetime(walk: Walk, value: Any, depth: int) -> Any:
@@ -261,6 +273,7 @@ def _class(walk: Walk, value: Any, depth: int) -> Any:
 
 
 def _secret(walk: Walk, value: Any, depth: int) -> Any:
+    walk.masked += 1
     return MASK
 
 
@@ -294,7 +307,7 @@ def _opaque(walk: Walk, value: Any, depth: int) -> Any:
     if walk.encoder.represent:
         try:
             text = repr(value)
-        except Exception:  # noqa: BLE001 - the user's code; its type is named instead
+        except (Exception, SystemExit):  # noqa: BLE001 - the program's; its type is named instead
             text = None
         if type(text) is str:
             # Masked before it is cut: half of a secret no longer looks like one.

@@ -121,7 +121,6 @@ def test_the_runner_itself_reports_what_goes_wrong(server: Server, name: str) ->
     }[name] in server.outcome(name)["faults"][0]
 
 
-@pytest.mark.xfail(strict=True, reason="a block asks the exception that leaves it for its class")
 def test_a_block_lets_a_hostile_exception_out_as_it_is(tmp_path: Path) -> None:
     """The very same exception comes out of a block, and nothing of it was run."""
     spanwise.configure(traces_dir=tmp_path / "traces", instrument=False)
@@ -137,7 +136,6 @@ def test_a_block_lets_a_hostile_exception_out_as_it_is(tmp_path: Path) -> None:
     assert raised.value is error
 
 
-@pytest.mark.xfail(strict=True, reason="half of a surrogate pair in the target loses the recording")
 def test_a_call_of_an_oddly_named_function_is_recorded(tmp_path: Path) -> None:
     """The recording names the function as far as UTF-8 can."""
 

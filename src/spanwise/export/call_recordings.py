@@ -55,7 +55,7 @@ class CallRecordings:
         line = {
             "_version": "1",
             "iteration": self._number(target, iteration),
-            "target": target,
+            "target": target.encode("utf-8", "backslashreplace").decode(),
             "kwargs": orjson.Fragment(self._encoder.dumps(dict(arguments))),
             "timestamp": datetime.datetime.now(datetime.timezone.utc).isoformat(),
         }

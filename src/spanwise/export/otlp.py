@@ -201,7 +201,7 @@ class _CountingExporter(SpanExporter):
             result = SpanExportResult.FAILURE
         if result is SpanExportResult.SUCCESS:
             self.acknowledged += len(spans)
-            _state.count("sent.otlp", len(spans))
+            _state.count("exported.otlp", len(spans))
         else:
             _state.count("failed.otlp", len(spans))
             _guard.warn(
