@@ -194,7 +194,7 @@ class Walk:
             self.bytes_left -= 160
             return marker
         if len(value) <= _media.LARGEST_SCANNED and ";base64," in value:
-            value = _media.without_content(value, keeper)
+            value = _media.in_text(value, keeper)
         return self.text(value)
 
     def text(self, value: str) -> str:

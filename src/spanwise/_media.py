@@ -98,7 +98,7 @@ def describe_text(text: str, keeper: Keeper | None) -> dict[str, Any] | None:
     return _marker("base64", url[1] if url is not None else None, size, decoded, keeper)
 
 
-def without_content(text: str, keeper: Keeper | None) -> str:
+def in_text(text: str, keeper: Keeper | None) -> str:
     """Return a text with the base64 that stands in it replaced by what it is."""
     if len(text) < SMALLEST:
         return text

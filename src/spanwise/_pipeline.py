@@ -24,7 +24,9 @@ from spanwise._provider import (
 from spanwise._settings import Settings
 from spanwise._state import Runtime
 from spanwise.errors import InvalidSettingError
+from spanwise.export import exporters
 from spanwise.export.call_recordings import CallRecordings, recordings_at
+from spanwise.export.exporters import ExporterSink
 from spanwise.export.jsonl_files import JsonlFiles
 from spanwise.export.media_files import MediaFiles
 from spanwise.export.otlp import OtlpSink
@@ -60,6 +62,8 @@ def build(
     keeper = _keeper(settings, previous)
     processor = _placed(provider)
     sinks = _sinks(settings, destinations, processor.wiring)
+    if owns:  # on another's provider the variable was its maker's to follow
+        sinks += _named_exporters(environment, processor.wiring)
     recordings = _recordings(settings, masker)
     before = processor.wiring
     processor.rewire(
@@ -159,6 +163,11 @@ def _sinks(
         )
         sinks.append(sent or OtlpSink(destination))
     return tuple(sinks)
+
+
+def _named_exporters(environment: Environment, before: Wiring | None) -> tuple[Sink, ...]:
+    existing = {s.name: s for s in before.sinks if isinstance(s, ExporterSink)} if before else {}
+    return tuple(existing.get(sink.name, sink) for sink in exporters.sinks(environment))
 
 
 def _traces_dir(settings: Settings, is_sent: bool) -> Path | None:

@@ -17,7 +17,7 @@ from opentelemetry.trace import Link, StatusCode
 
 from spanwise import _state, semconv
 from spanwise._masking import MASK, Masker
-from spanwise._media import SMALLEST, Keeper, describe_bytes, without_content
+from spanwise._media import SMALLEST, Keeper, describe_bytes, in_text
 from spanwise.instrumentation.vocabulary import (
     CONTENT_ATTRIBUTES,
     CONTENT_EVENTS,
@@ -162,7 +162,7 @@ def make_record(
     given = {**(identity or {}), **(span.attributes or {})}
     attributes = masked_attributes(given if is_ours else _without_media(given, keeper), masker)
     if not capture_content:
-        attributes = _without_content(attributes)
+        attributes = without_content(attributes)
     message = span.status.description
     return Record(
         span=span,
@@ -207,7 +207,7 @@ def masked_attributes(attributes: Mapping[str, Any], masker: Masker) -> dict[str
             if type(value) is not str or value != MASK:
                 _state.count("masked")
         else:
-            masked[name] = _masked(value, masker)
+            masked[name] = masked_value(value, masker)
     return masked
 
 
@@ -228,7 +228,8 @@ def from_json(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _without_content(attributes: Mapping[str, Any]) -> dict[str, Any]:
+def without_content(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes without those that hold inputs and outputs, in any vocabulary."""
     return {
         key: value
         for key, value in attributes.items()
@@ -243,7 +244,7 @@ def _without_media(attributes: Mapping[str, Any], keeper: Keeper | None) -> dict
 def _without_medium(value: Any, keeper: Keeper | None) -> Any:
     kind = type(value)
     if kind is str:
-        return value if len(value) < SMALLEST else without_content(value, keeper)
+        return value if len(value) < SMALLEST else in_text(value, keeper)
     if kind is bytes and len(value) >= SMALLEST:
         marker = describe_bytes(len(value), lambda begin, end: value[begin:end], keeper)
         return orjson.dumps(marker).decode()
@@ -260,10 +261,11 @@ def _event_attributes(
         return attributes
     if event.name.startswith(CONTENT_EVENTS):
         return {}
-    return _without_content(attributes)
+    return without_content(attributes)
 
 
-def _masked(value: Any, masker: Masker) -> Any:
+def masked_value(value: Any, masker: Masker) -> Any:
+    """Return one attribute's value with secrets replaced, in a form that every format holds."""
     kind = type(value)
     if kind is str:
         text = valid(value)
@@ -279,7 +281,7 @@ def _masked(value: Any, masker: Masker) -> Any:
     if kind is tuple or kind is list:
         if masker.is_secret_pair(value):
             return (value[0], MASK)
-        return tuple(_masked(item, masker) for item in value)
+        return tuple(masked_value(item, masker) for item in value)
     if isinstance(value, Mapping):
         return masked_attributes(value, masker)
     return valid(str(value)) if isinstance(value, str) else value
