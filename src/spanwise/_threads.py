@@ -1,7 +1,8 @@
 """Carry the OpenTelemetry context into threads, so that spans in a worker are children.
 
 A thread gets the context of the code that starts it; a task of a ThreadPoolExecutor that of the
-code that submits it. A pool's own worker threads get none: they outlive the task that made them.
+code that submits it. A pool's own workers, threads and forked processes, get none: they outlive
+the task that made them. Into a process it is carried by `inject` and `extract`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import thread as pool_module
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import wrapt
@@ -19,6 +21,10 @@ from opentelemetry.context import _RUNTIME_CONTEXT, Context
 from spanwise import _guard
 
 _POOL_WORKER = pool_module._worker
+# By name: the modules are imported by those who use them.
+_PROCESS_WORKERS = frozenset(
+    {("concurrent.futures.process", "_process_worker"), ("multiprocessing.pool", "worker")}
+)
 
 # (owner, name, our wrapper), of those in place. Somebody else may wrap the same methods.
 _placed: list[tuple[Any, str, Any]] = []
@@ -30,12 +36,13 @@ def install() -> None:
     global _is_active
     _is_active = True
     _placed[:] = [entry for entry in _placed if _is_in_place(*entry)]
-    placed = {name for _, name, _ in _placed}
+    placed = {(owner, name) for owner, name, _ in _placed}
     for owner, name, wrapper in (
         (threading.Thread, "start", _start),
         (ThreadPoolExecutor, "submit", _submit),
+        (BaseProcess, "start", _start_process),
     ):
-        if name not in placed:
+        if (owner, name) not in placed:
             wrapt.wrap_function_wrapper(owner, name, wrapper)
             _placed.append((owner, name, vars(owner)[name]))
 
@@ -85,6 +92,16 @@ def _prepare(thread: Any) -> None:
         _run(context, run)
 
     own["run"] = run_in_context
+
+
+def _start_process(wrapped: Callable[[], None], process: Any, args: Any, kwargs: Any) -> None:
+    target = vars(process).get("_target")
+    worker = getattr(target, "__module__", None), getattr(target, "__name__", None)
+    if _is_active and worker in _PROCESS_WORKERS:
+        # Forked, it would keep the context of now for all the tasks that it is ever given.
+        _run(Context(), wrapped)
+    else:
+        wrapped(*args, **kwargs)
 
 
 def _submit(wrapped: Callable[..., Any], pool: Any, args: Any, kwargs: Any) -> Any:

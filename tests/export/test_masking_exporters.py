@@ -22,7 +22,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 import spanwise
 from spanwise import _masking
-from spanwise.export import MaskingLogRecordExporter, MaskingSpanExporter, masking
+from spanwise.export import masking
+from spanwise.export.masking import MaskingLogRecordExporter, MaskingSpanExporter
 
 SECRET = "sk-" + "a1b2c3d4e5f6a7b8"
 

@@ -56,6 +56,8 @@ class Injected:
                 return
         elif event == "c_call" and caller.f_code.co_name == "call":
             return  # a shell that hands a value on, or steps the program's own generator
+        elif event == "c_call" and called == "__exit__":
+            return  # a lock that could not be given back would stop every other thread
         self.calls += 1
         if self.calls == self.at:
             line = f"{Path(caller.f_code.co_filename).name}:{caller.f_lineno}"

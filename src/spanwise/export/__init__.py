@@ -1,5 +1,1 @@
-"""What becomes of ended spans: records, files, and what is sent."""
-
-from spanwise.export.masking import MaskingLogRecordExporter, MaskingSpanExporter
-
-__all__ = ["MaskingLogRecordExporter", "MaskingSpanExporter"]
+"""From an ended span to a masked record, and from there to files and collectors."""
