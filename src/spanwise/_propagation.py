@@ -53,7 +53,7 @@ def inject(
     """
     if carrier is not None and not isinstance(carrier, MutableMapping):
         raise TypeError(f"carrier must be a mutable mapping, not {carrier!r}")
-    written: dict[str, str] = {}
+    written: Any = {}  # the setter of propagators is typed for one exact type
     try:
         from opentelemetry import propagate
 

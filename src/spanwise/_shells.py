@@ -120,14 +120,19 @@ def _generator(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
             _guard.swallow("operation.start", fault)
         passing: list[Any] = [None]
         thrown: BaseException | None = None
-        steps: Generator[Any, Any, Any] | None = None
+        try:
+            steps: Generator[Any, Any, Any] = function(*args, **kwargs)
+        except BaseException as error:  # the arguments do not fit
+            try:
+                _left(observation, error, stream)
+            except Exception as fault:  # noqa: BLE001 - ours: the program sees its own error
+                _operation.abandon(observation, fault)
+            raise
+        del args, kwargs  # the inner generator holds them, as an undecorated one would
         while True:
             try:
                 # Thrown here, not in the except clause below: there the exception would
                 # become the __context__ of whatever the body raises later.
-                if steps is None:
-                    steps = function(*args, **kwargs)
-                    del args, kwargs  # the inner generator holds them, as an undecorated one would
                 if thrown is None:
                     passing.append(steps.send(passing.pop()))
                 else:
@@ -185,18 +190,26 @@ def _async_generator(function: Callable[..., Any], plan: Plan) -> Callable[..., 
             _guard.swallow("operation.start", fault)
         passing: list[Any] = [None]
         thrown: BaseException | None = None
-        steps: AsyncGenerator[Any, Any] | None = None
+        try:
+            steps: AsyncGenerator[Any, Any] = function(*args, **kwargs)
+        except BaseException as error:  # the arguments do not fit
+            try:
+                _left(observation, error, stream)
+            except Exception as fault:  # noqa: BLE001 - ours: the program sees its own error
+                _operation.abandon(observation, fault)
+            raise
+        del args, kwargs
+        step: Any = None
+        try:
+            step = _first_step(steps)
+        except Exception as fault:  # noqa: BLE001 - ours: the event loop knows the body too
+            _guard.swallow("shell.step", fault)
         while True:
             try:
-                if steps is None:
-                    steps = function(*args, **kwargs)
-                    del args, kwargs
-                    try:
-                        step = _first_step(steps)
-                    except Exception as fault:  # noqa: BLE001 - ours: nothing of theirs runs yet
-                        _guard.swallow("shell.step", fault)
-                        step = steps.__anext__()
-                    passing[0] = await step
+                if step is not None:
+                    first, step = step, None
+                    passing[0] = await first
+                    del first
                 elif thrown is None:
                     passing.append(await steps.asend(passing.pop()))
                 else:
