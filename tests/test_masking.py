@@ -800,6 +800,39 @@ def test_the_time_grows_with_the_length_and_not_with_its_square(unit: str, prefi
     pytest.fail(f"four times the length took {ratio:.1f} times as long")
 
 
+# One for each way through the code.
+LONG = [
+    *("a", " ", "\\", "[", "key=", "key=[", "key:(", 'key="', "password: ", "a=b:", "://a:b"),
+    *("-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "--a --a ", "--password a", "curl -u a:"),
+    *("<password>", "<a name='key' ", "&lt;key&gt;", "('key', '", "PASSWORD '", "password is a1"),
+    *("%3Dkey", "key: |\n ", "authorization: ", "bearer a", "eyJa.", "sk-a", '{"password":"x"}\n'),
+]
+
+
+def _assert_linear(unit: str, sizes: list[int]) -> None:
+    """Fail if the largest size costs over three times what the smallest one lets expect."""
+    texts = ["password " + unit * (size // len(unit)) for size in sizes]
+    for _ in range(3):
+        least, *_, most = [_seconds(text) for text in texts]
+        factor = most / max(least, 1e-3) / (sizes[-1] / sizes[0])
+        if factor <= 3:
+            return
+    pytest.fail(f"it took {factor:.1f} times what is in proportion")
+
+
+@pytest.mark.parametrize("unit", LONG[::3], ids=repr)
+def test_a_long_hostile_text_costs_in_proportion(unit: str) -> None:
+    """A quarter of a megabyte, a half, a whole."""
+    _assert_linear(unit, [250_000, 500_000, 1_000_000])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("unit", LONG, ids=repr)
+def test_megabytes_of_hostile_text_cost_in_proportion(unit: str) -> None:
+    """One megabyte, two, four, eight."""
+    _assert_linear(unit, [1_000_000, 2_000_000, 4_000_000, 8_000_000])
+
+
 @pytest.mark.parametrize("unit", ["a_", "aB", "key_", "monkey_", "primary_key_", "1", "é", " "])
 def test_the_time_to_judge_a_name_grows_with_its_length(unit: str) -> None:
     """Names made up to be slow are not."""

@@ -136,6 +136,7 @@ _SHORTEST_SECRET = len("pwd=x")
 # Of a value without quotes, what is looked at to tell a credential from prose. Bounded: the
 # text behind a name that turned out to be harmless is looked at again.
 _LOOKED_AT = 64
+_GLANCE = 24
 # A JSON text longer than this is scanned as text, not parsed.
 _LONGEST_JSON = 262_144
 
@@ -530,7 +531,7 @@ class _Scan:
         if opening is None:
             return None
         first = opening.end()
-        limit = len(text) if self._allowance > 0 else min(len(text), first + _LOOKED_AT)
+        limit = len(text) if self._allowance > 0 else min(len(text), first + _GLANCE)
         depth, position, pieces = 1, first, []
         end_of_line, has_strings = -1, False
         while depth:

@@ -46,6 +46,7 @@ _OTHER_USERS = frozenset(
 )
 _MYSQL = ("mysql", "mariadb")
 _PASSWORD_FLAGS = {"sshpass": "-p", "redis-cli": "-a", "mongo": "-p", "mongosh": "-p"}
+_FIRST_WORDS = 8  # among which the command of a program is
 _LOGIN_PROGRAMS = frozenset({"docker", "podman", "helm", "oc"})
 # What follows the name of an option in a sentence about it.
 _NOT_AN_ARGUMENT = frozenset(
@@ -81,7 +82,7 @@ def hidden_arguments(words: Sequence[object], is_secret: IsSecret) -> dict[int, 
             if user is not None and user[1] != MASK and not _is_group(word):
                 hidden[position] = f"{word[: user.start(1)]}{MASK}"
         elif _PASSWORD_FLAGS.get(program) == flag or (
-            flag == "-p" and program in _LOGIN_PROGRAMS and "login" in words[:position]
+            flag == "-p" and program in _LOGIN_PROGRAMS and "login" in words[:_FIRST_WORDS]
         ):
             hidden[position] = MASK
     return hidden
@@ -134,17 +135,18 @@ def without_program_arguments(text: str, is_secret: IsSecret) -> str:
     """Mask `curl -u user:password` and its like, where the program says what an option is."""
 
     def of_line(line: re.Match[str]) -> str:
-        found = list(_WORD.finditer(line.group()))
+        whole = line.group()
+        found = list(_WORD.finditer(whole))
         hidden = hidden_arguments([word.group().strip("\"'") for word in found], is_secret)
         if not hidden:
-            return line.group()
+            return whole
         parts, done = [], 0
         for position, replacement in hidden.items():
             word = found[position]
             opening = word.group()[0] if word.group()[0] in "\"'" else ""
-            parts += [line.group()[done : word.start()], opening, replacement, opening]
+            parts += [whole[done : word.start()], opening, replacement, opening]
             done = word.end()
-        return "".join([*parts, line.group()[done:]])
+        return "".join([*parts, whole[done:]])
 
     return _PROGRAM_LINE.sub(of_line, text)
 
