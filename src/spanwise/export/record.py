@@ -281,9 +281,14 @@ def masked_value(value: Any, masker: Masker) -> Any:
     if kind is tuple or kind is list:
         if masker.is_secret_pair(value):
             return (value[0], MASK)
-        return tuple(masked_value(item, masker) for item in value)
+        hidden = masker.hidden_arguments(value)
+        return tuple(hidden.get(i) or masked_value(item, masker) for i, item in enumerate(value))
     if isinstance(value, Mapping):
-        return masked_attributes(value, masker)
+        masked = masked_attributes(value, masker)
+        for name in ("value", "Value"):
+            if name in masked and masker.names_a_secret(value.items()):
+                masked[name] = MASK
+        return masked
     return valid(str(value)) if isinstance(value, str) else value
 
 
