@@ -324,7 +324,8 @@ def test_a_plain_functions_arguments_live_until_it_returns():
         reference = weakref.ref(arguments[0])
         freed.append(function(arguments.pop()))
         assert reference() is None
-    assert freed == [True, False]
+    # Before Python 3.11 the caller of any function holds them as well.
+    assert freed == [sys.version_info >= (3, 11), False]
 
 
 @pins('"generator raised StopIteration"')
