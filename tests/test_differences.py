@@ -306,6 +306,17 @@ async def test_arguments_that_do_not_fit_are_told_at_the_first_step():
         generator.__wrapped__()
 
 
+class ignored_unraisable:
+    """Let Python complain of what it can only print."""
+
+    def __enter__(self):
+        self.hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+
+    def __exit__(self, *_):
+        gc.collect()
+        sys.unraisablehook = self.hook
+
+
 class Thing:
     """Something whose end can be watched."""
 
@@ -347,6 +358,30 @@ async def test_an_error_that_python_makes_of_a_generator_has_a_line_of_the_shell
         assert last == (_shells.__file__ if make is generator else __file__)
 
 
+@pins("A generator that is collected")
+def test_a_collected_generator_that_goes_on_is_asked_to_end_twice():
+    """Once as the wrapper's, once as the one in it; Python tells of each time."""
+
+    def times_asked(dec):
+        @dec
+        def stubborn():
+            for _ in range(5):
+                try:
+                    yield
+                except GeneratorExit:
+                    asked.append(True)
+
+        asked: list[bool] = []
+        with ignored_unraisable():
+            made = stubborn()
+            next(made)
+            del made
+            gc.collect()
+        return len(asked)
+
+    assert (times_asked(lambda f: f), times_asked(spanwise.tool)) == (1, 2)
+
+
 # --- coroutines that no event loop drives -----------------------------------------------------
 
 
@@ -379,15 +414,24 @@ def test_a_coroutine_that_goes_on_after_close_is_over():
     assert states == [inspect.CORO_SUSPENDED, inspect.CORO_CLOSED]
 
 
-class ignored_unraisable:
-    """Let Python complain of the inner coroutine without printing it."""
+@pins("What a coroutine returns")
+def test_what_a_coroutine_returns_when_it_is_closed_is_lost():
+    """Python closes what is awaited, and drops what it returns."""
 
-    def __enter__(self):
-        self.hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    def closed(dec):
+        @dec
+        async def body():
+            try:
+                await checkpoint()
+            except GeneratorExit:
+                return "result"
 
-    def __exit__(self, *_):
-        gc.collect()
-        sys.unraisablehook = self.hook
+        made = body()
+        made.send(None)
+        return made.close()
+
+    assert closed(lambda f: f) == ("result" if sys.version_info >= (3, 13) else None)
+    assert closed(spanwise.tool) is None
 
 
 @pins("A GeneratorExit thrown")

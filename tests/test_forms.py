@@ -1089,7 +1089,9 @@ def mocks(dec):
     async def later(a): ...
 
     spec = unittest.mock.create_autospec(later)
-    seen += [holder.go(3), inspect.iscoroutinefunction(spec), attempt(spec)[:2]]
+    seen += [holder.go(3), inspect.iscoroutinefunction(spec)]
+    spec.return_value = "mocked"
+    seen += [asyncio.run(spec(1)), spec.await_args == unittest.mock.call(1)]
     mocked = unittest.mock.Mock(return_value=4)
     seen += [dec(mocked)(1), mocked.call_args == unittest.mock.call(1)]
     amocked = unittest.mock.AsyncMock(return_value=4)

@@ -526,7 +526,10 @@ def coroutine_history(body: Callable[[Any], Any], script: list[Step]) -> Any:
         # A coroutine has no next(): its __await__ does.
         stepped = made.__await__() if step.kind == "next" else made
         was_started = _runs(script[:position])
-        seen.append((answer(stepped, step, was_started), _state_of(made, "cr"), list(log)))
+        answered = answer(stepped, step, was_started)
+        if answered[0] == "closed":  # what close() returns is in docs/differences.md
+            answered = ("closed",)
+        seen.append((answered, _state_of(made, "cr"), list(log)))
         seen.append(made.cr_await is None)
     for _ in range(MOST_CLOSINGS):
         try:
