@@ -28,6 +28,15 @@ from spanwise._stream import Stream
 
 def wrap(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
     """Return the callable in the shell of its kind."""
+    shell = _shell(function, plan)
+    if not hasattr(function, "__name__"):
+        _name_after(function, shell)
+    if inspect.isroutine(function) and not isinstance(function, types.FunctionType):
+        _give_methods_of(function, shell)
+    return shell
+
+
+def _shell(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
     called = _called(function)
     if inspect.isasyncgenfunction(called):
         return _async_generator(function, dataclasses.replace(plan, suspends=True))
@@ -38,6 +47,25 @@ def wrap(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
     if inspect.iscoroutinefunction(called):
         return _coroutine(function, plan)
     return _function(function, plan)
+
+
+def _name_after(function: Any, shell: Any) -> None:
+    """Name the shell of a partial after what it calls, not after a function in this module."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    for name in ("__name__", "__qualname__"):
+        setattr(shell, name, getattr(function, name, type(function).__name__))
+
+
+def _give_methods_of(function: Any, shell: Any) -> None:
+    """Give the shell the methods of a wrapper that is an object, as lru_cache's `cache_clear`.
+
+    `functools.wraps` copies what is in the object's `__dict__`; these are in its class.
+    """
+    for owner in type(function).__mro__[:-1]:
+        for name, member in vars(owner).items():
+            if not name.startswith("_") and inspect.isroutine(member):
+                vars(shell).setdefault(name, getattr(function, name))
 
 
 def is_stream(function: Callable[..., Any]) -> bool:

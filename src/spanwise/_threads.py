@@ -1,13 +1,15 @@
 """Carry the OpenTelemetry context into threads, so that spans in a worker are children.
 
-A thread gets the context of the code that starts it; a task of a ThreadPoolExecutor that of the
-code that submits it. A pool's own workers, threads and forked processes, get none: they outlive
-the task that made them. Into a process it is carried by `inject` and `extract`.
+A thread gets the context of the code that starts it; a task of a ThreadPoolExecutor, or of a
+`multiprocessing.pool.ThreadPool`, that of the code that submits it. A pool's own workers, threads
+and forked processes, get none: they outlive the task that made them. Into another process it is
+carried by `inject` and `extract`.
 """
 
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +27,8 @@ _POOL_WORKER = pool_module._worker
 _PROCESS_WORKERS = frozenset(
     {("concurrent.futures.process", "_process_worker"), ("multiprocessing.pool", "worker")}
 )
+_OTHER_POOLS = "multiprocessing.pool"
+_INTERPRETERS = "concurrent.futures.interpreter"
 
 # (owner, name, our wrapper), of those in place. Somebody else may wrap the same methods.
 _placed: list[tuple[Any, str, Any]] = []
@@ -36,15 +40,24 @@ def install() -> None:
     global _is_active
     _is_active = True
     _placed[:] = [entry for entry in _placed if _is_in_place(*entry)]
-    placed = {(owner, name) for owner, name, _ in _placed}
-    for owner, name, wrapper in (
-        (threading.Thread, "start", _start),
-        (ThreadPoolExecutor, "submit", _submit),
-        (BaseProcess, "start", _start_process),
-    ):
-        if (owner, name) not in placed:
-            wrapt.wrap_function_wrapper(owner, name, wrapper)
-            _placed.append((owner, name, vars(owner)[name]))
+    _place(threading.Thread, "start", _start)
+    _place(ThreadPoolExecutor, "submit", _submit)
+    _place(BaseProcess, "start", _start_process)
+    _place_in_other_pools()
+
+
+def _place_in_other_pools() -> None:
+    # The class of process pools, whose functions travel: the wrapper sees which one it is.
+    pool = getattr(sys.modules.get(_OTHER_POOLS), "Pool", None)
+    for name in ("apply_async", "_map_async", "imap", "imap_unordered"):
+        if hasattr(pool, name):
+            _place(pool, name, _hand_over)
+
+
+def _place(owner: Any, name: str, wrapper: Any) -> None:
+    if (owner, name) not in {(placed_on, placed) for placed_on, placed, _ in _placed}:
+        wrapt.wrap_function_wrapper(owner, name, wrapper)
+        _placed.append((owner, name, vars(owner)[name]))
 
 
 def uninstall() -> None:
@@ -77,9 +90,13 @@ def _prepare(thread: Any) -> None:
     """Have the thread's `run` begin in the context of now."""
     context = _RUNTIME_CONTEXT.get_current()
     own = vars(thread)
+    target = own.get("_target")
+    if getattr(target, "__module__", None) == _OTHER_POOLS:
+        _place_in_other_pools()  # if it was loaded only now
+        return
     if not context or "_started" not in own or thread._started.is_set():
         return  # nothing to carry, or a thread that start() will refuse
-    if own.get("_target") is _POOL_WORKER:
+    if target is _POOL_WORKER:
         return
     run, was_own = thread.run, "run" in own
 
@@ -105,11 +122,27 @@ def _start_process(wrapped: Callable[[], None], process: Any, args: Any, kwargs:
 
 
 def _submit(wrapped: Callable[..., Any], pool: Any, args: Any, kwargs: Any) -> Any:
-    if _is_active and args:
+    if _is_active and args and not _is(pool, _INTERPRETERS, "InterpreterPoolExecutor"):
         context = _RUNTIME_CONTEXT.get_current()
         if context:
             args = (functools.partial(_run, context, args[0]), *args[1:])
     return wrapped(*args, **kwargs)
+
+
+def _hand_over(wrapped: Callable[..., Any], pool: Any, args: Any, kwargs: Any) -> Any:
+    context = _RUNTIME_CONTEXT.get_current()
+    if _is_active and context and _is(pool, _OTHER_POOLS, "ThreadPool"):
+        if args:
+            args = (functools.partial(_run, context, args[0]), *args[1:])
+        elif "func" in kwargs:
+            kwargs = {**kwargs, "func": functools.partial(_run, context, kwargs["func"])}
+    return wrapped(*args, **kwargs)
+
+
+def _is(pool: Any, module: str, name: str) -> bool:
+    """Return whether the pool is of a class whose module need not be loaded."""
+    loaded = sys.modules.get(module)
+    return loaded is not None and isinstance(pool, getattr(loaded, name, ()))
 
 
 def _run(context: Context, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
