@@ -483,3 +483,37 @@ def test_no_secret_of_the_settings_leaves(
     assert NEIGHBOUR.encode() in written
     assert "127.0.0.1" in told
     assert [] == [form for form in canary.forms() if form in told.encode() + written]
+
+
+@dataclasses.dataclass
+class Delta:
+    text: str
+
+
+SHAPES: dict[str, Callable[[str], Any]] = {
+    "OpenAI": lambda t: {"choices": [{"index": 0, "delta": {"content": t}}]},
+    "Anthropic": lambda t: {
+        "type": "content_block_delta",
+        "delta": {"type": "text_delta", "text": t},
+    },
+    "LangChain": lambda t: {"type": "AIMessageChunk", "content": t},
+    "dataclass": Delta,
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("size", [7, 15])
+def test_no_secret_leaves_in_the_pieces_of_objects(shape: str, size: int, watch: Watch) -> None:
+    """No piece of it may be there either."""
+    canary = Canary(950)
+    text = f"the key is {canary.key}, and password='{canary.plain}' too"
+
+    @spanwise.generation
+    def stream() -> Iterator[Any]:
+        for start in range(0, len(text), size):
+            yield SHAPES[shape](text[start : start + size])
+
+    list(stream())
+    everything = b"".join(watch.found().values())
+    for start in range(10, len(canary.plain) - 6):  # "canary" itself is in this file's name
+        assert canary.plain[start : start + 6].encode() not in everything

@@ -28,7 +28,9 @@ from data.masking_cases import (
     pem,
 )
 from spanwise._encoding import Encoder
-from spanwise._masking import MASK, Masker, Verdict
+from spanwise._masking import Masker
+from spanwise._secret_names import Verdict
+from spanwise._secret_patterns import MASK
 
 MASKER = Masker()
 
@@ -244,7 +246,7 @@ def test_the_verdicts_that_are_remembered_are_bounded() -> None:
     masker = Masker()
     for number in range(5_500):
         masker.verdict(f"name{number}")
-    assert len(masker._verdicts) <= 4096
+    assert len(masker.verdict.__self__._verdicts) <= 4096
 
 
 # --- pairs and descriptions ------------------------------------------------------------------

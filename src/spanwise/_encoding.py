@@ -19,7 +19,8 @@ import orjson
 
 from spanwise import _media, _state
 from spanwise import _raw_fields as raw
-from spanwise._masking import MASK, Masker
+from spanwise._masking import Masker
+from spanwise._secret_patterns import MASK
 from spanwise._value_kinds import (
     HANDLERS,
     LONGEST_BYTES_AS_TEXT,
@@ -274,6 +275,11 @@ class Walk:
             ):
                 self.masked += out[name] != MASK
                 out[name] = MASK
+        if out.get("kind") == "Secret":  # of Kubernetes: any name may hold one
+            for name in ("data", "stringData"):
+                if type(out.get(name)) is dict:
+                    out[name] = dict.fromkeys(out[name], MASK)
+                    self.masked += len(out[name])
         if len(out) < length:
             self.is_cut = True
             out[TRUNCATED] = length - len(out)
@@ -286,6 +292,7 @@ class Walk:
             if pair[0] is not None and self.masker.is_secret_pair(pair):
                 self.masked += pair[1] != MASK
                 return [self.text(pair[0]), MASK]
+        head, tail = self._without_arguments(head), self._without_arguments(tail)
         length = max(length, len(head) + len(tail))  # another thread may have added to it
         few = length <= _FEW
         held_bytes = 0 if few else self.bytes_left // 2
@@ -312,6 +319,14 @@ class Walk:
             front.append({TRUNCATED: omitted, "length": length})
         front.extend(reversed(back))
         return front
+
+    def _without_arguments(self, items: list[Any]) -> list[Any]:
+        """Return the items of a list, which may be a command line, without secret arguments."""
+        if not items or type(items[0]) is not str:
+            return items
+        hidden = self.masker.hidden_arguments(items)
+        self.masked += len(hidden)
+        return [hidden.get(i, item) for i, item in enumerate(items)] if hidden else items
 
     def _share(self, value: Any, depth: int, share: int) -> Any:
         """Encode a value within one share of what is left."""

@@ -17,31 +17,25 @@ URLs, PEM blocks, assignments to a secret name, JSON inside strings. Every scan 
 
 from __future__ import annotations
 
-import collections
 import dataclasses
-import enum
-import itertools
 import re
-import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final, cast
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 import orjson
 
 from spanwise import _secret_forms as forms
 from spanwise import _secret_patterns as patterns
+from spanwise._secret_assignments import without_assigned
+from spanwise._secret_names import Names, Verdict
+from spanwise._secret_patterns import MASK
 
-MASK: Final = "***"
-
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _PEM_BEGIN = "-----BEGIN "
 _PEM_END = "-----END "
 _LABELS = frozenset({"name", "key", "header"})
 # What may be the name of a header, or the label of a setting, and is no sentence.
 _NAME = re.compile(r"[\w.:\-]{1,80}")
 _LABEL = re.compile(r"[\w.:\-]{1,80}(?: [\w.\-]{1,40})?")
-_DEEP_QUOTE = re.compile(r"(\\{4,31})([\"'])")
-_ANYTHING = re.compile(r"(?s).*")
 # Those of which `-u` and `-p` carry a password.
 _PROGRAMS = (
     "curl",
@@ -55,9 +49,6 @@ _PROGRAMS = (
     '"-u',
     '"-p',
 )
-_BEFORE_A_KEY = re.compile(r"(?i)\b(?:api|access|auth|secret|private|refresh|bearer) $")
-_Word = tuple[str, int, int]
-_NUMBER = re.compile(r"[0-9][0-9.,_/%kKmMeE+\-]*")
 _Shape = tuple[str, re.Pattern[str]]
 
 
@@ -108,46 +99,15 @@ _HINTS: Final = (
     *("://", "-----"),
 )
 _GROUPS_TO_ASK: Final = tuple(group for group in _GROUPS if group.character)
-_Phrases = dict[str, tuple[tuple[str, ...], ...]]
-
-
-def _by_first_word(phrases: Iterable[tuple[str, ...]]) -> _Phrases:
-    grouped: dict[str, list[tuple[str, ...]]] = {}
-    for phrase in phrases:
-        grouped.setdefault(phrase[0], []).append(phrase)
-    return {word: tuple(group) for word, group in grouped.items()}
-
-
-_PHRASES: Final = _by_first_word(patterns.HARMLESS_PHRASES)
-_BEGINNINGS: Final = _by_first_word(patterns.HARMLESS_BEGINNINGS)
-_SECRET_PHRASES: Final = _by_first_word(patterns.SECRET_PHRASES)
 # What names a secret, besides the six words; the rest of what begins with "pass" is harmless.
 _PASS = re.compile(r"pass(?:w|phrase|code|[ _\-](?:phrase|code|word)|[\"'\\]|[ \t]{0,4}[=:>])")
-_NEVER_A_COUNT = (
-    *(str, bytes, bytearray, memoryview, uuid.UUID),
-    *(list, tuple, set, frozenset, collections.deque),
-)
-_NO_SECRETS = frozenset({"None", "null", "True", "False", "true", "false"})
 _LONGEST_REMEMBERED = 80
-_CACHED_KEYS = 4096
+_REMEMBERED = 4096
 # In a shorter text it is quicker to look for every hint.
 _SHORT = 2048
 _SHORTEST_SECRET = len("pwd=x")
-# Of a value without quotes, what is looked at to tell a credential from prose. Bounded: the
-# text behind a name that turned out to be harmless is looked at again.
-_LOOKED_AT = 64
-_GLANCE = 24
 # A JSON text longer than this is scanned as text, not parsed.
 _LONGEST_JSON = 262_144
-
-
-class Verdict(enum.Enum):
-    """What a key says of its value."""
-
-    SAFE = "safe"
-    COUNTS = "counts"  # a number is kept, a mapping or record looked into, all else masked
-    SECRET = "secret"  # noqa: S105 - a verdict
-    ALWAYS = "always"  # as SECRET, and the name leaves no doubt
 
 
 class Masker:
@@ -162,41 +122,12 @@ class Masker:
     def __init__(
         self, mask: Iterable[str] = (), unmask: Iterable[str] = (), *, strict: bool = False
     ) -> None:
-        self._mask = tuple(name.lower() for name in mask)
-        self._unmask = frozenset(name.lower() for name in unmask)
-        self._strict = strict
-        self._verdicts: dict[str, Verdict] = {}
+        names = Names(mask, unmask, strict=strict)
+        self.verdict = names.verdict
+        self.hides = names.hides
+        self._name_hints = names.hints
         # Short texts without a secret: names, ids and labels come again and again.
         self._harmless: set[str] = set()
-        hints = {*patterns.NAME_HINTS, *self._mask}
-        # One that holds another is found with it.
-        self._name_hints = tuple(
-            sorted(hint for hint in hints if not any(h in hint for h in hints - {hint}))
-        )
-
-    def verdict(self, key: str) -> Verdict:
-        """Return what the key says of its value; remembered for the keys seen so far."""
-        known = self._verdicts.get(key)
-        if known is None:
-            known = self._judge(key)
-            if len(self._verdicts) >= _CACHED_KEYS:
-                self._verdicts.clear()
-            self._verdicts[key] = known
-        return known
-
-    def hides(self, key: str, value: object) -> bool:
-        """Return whether this value must not be written under this key."""
-        verdict = self.verdict(key)
-        if verdict is Verdict.SAFE or value is None or value is True or value is False:
-            return False
-        if verdict is Verdict.COUNTS:
-            kind = type(value)
-            if kind is dict and _is_plural(key):
-                # `{"tokens": {"github": ...}}` counts nothing.
-                few = itertools.islice(list(dict.values(cast("dict[Any, Any]", value))), _LOOKED_AT)
-                return any(issubclass(type(item), (str, bytes)) and item != MASK for item in few)
-            return issubclass(kind, _NEVER_A_COUNT)
-        return True
 
     def suspects(self, text: str) -> bool:
         """Return whether the text could hold a secret, without looking closely."""
@@ -215,7 +146,7 @@ class Masker:
             return text
         if not self.suspects(text):
             if len(text) <= _LONGEST_REMEMBERED:
-                if len(self._harmless) >= _CACHED_KEYS:
+                if len(self._harmless) >= _REMEMBERED:
                     self._harmless.clear()
                 self._harmless.add(text)
             return text
@@ -268,7 +199,7 @@ class Masker:
             text = forms.without_arguments(text, is_secret)
         if " is " in text or " was " in text or " to " in text:
             text = forms.without_stated(text)
-        return self._without_assigned(text)
+        return without_assigned(text, self.verdict)
 
     def _decoded(self, text: str) -> str:
         """Mask a text that stood percent-encoded in another."""
@@ -356,36 +287,6 @@ class Masker:
                 return True
         return "pass" in lowered and _PASS.search(lowered) is not None
 
-    def _judge(self, key: str) -> Verdict:
-        name = key.lower()
-        if name in self._unmask:
-            return Verdict.SAFE
-        if any(part in name for part in self._mask):
-            return Verdict.ALWAYS
-        if self._strict:
-            literal = (*patterns.ALWAYS_SECRET, *patterns.OFTEN_SECRET)
-            if any(part in name for part in literal):
-                return Verdict.ALWAYS
-        elif name in patterns.SAFE_NAMES or name.startswith(patterns.SAFE_PREFIXES):
-            return Verdict.SAFE
-        if "pass" not in name and not any(hint in name for hint in self._name_hints):
-            return Verdict.SAFE
-        words = [(m.group().lower(), m.start(), m.end()) for m in _WORD.finditer(key)]
-        if any(word in patterns.SECRET_WORDS for word, _, _ in words):
-            return Verdict.ALWAYS
-        if any(True for _ in _phrases(words, _SECRET_PHRASES)):
-            return Verdict.ALWAYS
-        remaining = _without_harmless(key, words).lower()
-        if any(part in remaining for part in patterns.ALWAYS_SECRET):
-            return Verdict.ALWAYS
-        if not any(part in remaining for part in patterns.OFTEN_SECRET):
-            return Verdict.SAFE
-        if any(word in patterns.COUNTING_WORDS for word, _, _ in words):
-            return Verdict.COUNTS
-        if "token" in remaining and any(word in ("detail", "details") for word, _, _ in words):
-            return Verdict.COUNTS  # `input_token_details`; those of a key are no counts
-        return Verdict.SECRET
-
     def _json_text(self, text: str) -> str | None:
         if len(text) > _LONGEST_JSON:
             return None
@@ -397,26 +298,6 @@ class Masker:
             return text if masked == value else orjson.dumps(masked).decode()
         except (ValueError, TypeError, RecursionError):  # no JSON, or nested too deeply
             return None
-
-    def _without_assigned(self, text: str) -> str:
-        """Mask the values that are assigned to secret names."""
-        parts: list[str] = []
-        done = position = 0
-        scan = _Scan(text)
-        while (match := patterns.NAME.search(text, position)) is not None:
-            # Behind a harmless name, or in its value, there may be another.
-            position = match.end()
-            verdict = self.verdict(match[1])
-            if verdict is Verdict.SAFE:
-                continue
-            found = scan.value(match, verdict)
-            if found is None:
-                continue
-            position, pieces = found
-            for start, end in pieces:
-                parts += [text[done:start], MASK]
-                done = end
-        return "".join([*parts, text[done:]]) if parts else text
 
     def _mask_bearer(self, match: re.Match[str]) -> str:
         scheme, space, value = match.groups()
@@ -434,34 +315,6 @@ class Masker:
         return f"{scheme}{space}{MASK}"
 
 
-def _phrases(words: list[_Word], phrases: _Phrases) -> Iterator[tuple[int, int]]:
-    """Yield the first and the last word, by position, of each of the phrases in a name."""
-    for i, (word, _, _) in enumerate(words):
-        for phrase in phrases.get(word, ()):
-            run = words[i : i + len(phrase)]
-            if tuple(part for part, _, _ in run) == phrase:
-                yield i, i + len(phrase) - 1
-
-
-def _without_harmless(key: str, words: list[_Word]) -> str:
-    """Blank out of the key its harmless words and phrases, leaving the rest as it stands."""
-    harmless = [(start, end) for word, start, end in words if word in patterns.HARMLESS_WORDS]
-    harmless += [(words[i][1], words[j][2]) for i, j in _phrases(words, _PHRASES)]
-    for i, j in _phrases(words, _BEGINNINGS):
-        if i == 0 or key[words[i][1] - 1] == ".":
-            harmless.append((words[i][1], words[j][2]))
-    letters = list(key)
-    for start, end in harmless:
-        letters[start:end] = " " * (end - start)
-    return "".join(letters)
-
-
-def _is_plural(key: str) -> bool:
-    """Return whether a name counts by nothing but being a plural, as `tokens` and `api_tokens` do."""
-    words = {match.group().lower() for match in _WORD.finditer(key)}
-    return not words & patterns.COUNTING_WORDS - {"tokens"}
-
-
 def _has_program(text: str) -> bool:
     if "-" not in text:
         return False
@@ -469,200 +322,6 @@ def _has_program(text: str) -> bool:
         if program in text:
             return True
     return False
-
-
-class _Scan:
-    """Finds the values of names in one text, from its beginning to its end.
-
-    Args:
-        text: what is looked at; each part of it once, or a bounded number of times.
-    """
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        # How much may be looked at in brackets with nothing in them to mask: they may be nested.
-        self._allowance = 2 * len(text) + 4096
-
-    def value(
-        self, name: re.Match[str], verdict: Verdict
-    ) -> tuple[int, list[tuple[int, int]]] | None:
-        """Return where to go on, and from where to where the value has to be masked."""
-        text, start = self._text, name.end()
-        quoted = patterns.QUOTED.match(text, start) or _deeply_quoted(text, start)
-        if quoted is not None:
-            opening = _opening_quote(quoted.group())
-            if len(opening) == 1 and opening * 3 == quoted.group()[:3]:
-                opening *= 3
-            first, last = start + len(opening), quoted.end()
-            if last - first >= len(opening) and quoted.group().endswith(opening):
-                last -= len(opening)
-            return self._judged(first, last, verdict, quoted.end())
-        if verdict is not Verdict.COUNTS and (within := self._bracketed(name)) is not None:
-            return within
-        if ":" in name[2] and verdict is not Verdict.COUNTS:
-            below = self._below(name)
-            if below is not None:
-                return below
-        if not _is_credential(name, verdict):
-            return None
-        bare = patterns.UNQUOTED.match(text, start)
-        if bare is None:
-            return None
-        end = bare.end()
-        if _is_a_line_of_settings(name):
-            rest = patterns.SETTING.match(text, start)
-            end = max(end, rest.end()) if rest is not None else end
-        return self._judged(start, end, verdict, end)
-
-    def _judged(
-        self, start: int, end: int, verdict: Verdict, then: int
-    ) -> tuple[int, list[tuple[int, int]]] | None:
-        bare = self._text[start:end].strip("\\\"'")
-        if not bare or bare == MASK or bare in _NO_SECRETS:
-            return None
-        if verdict is Verdict.COUNTS and _NUMBER.fullmatch(bare):
-            return None
-        return then, [(start, end)]
-
-    def _bracketed(self, name: re.Match[str]) -> tuple[int, list[tuple[int, int]]] | None:
-        """Find the strings in a list, tuple, mapping or call, if there are any."""
-        text = self._text
-        opening = patterns.BRACKET.match(text, name.end())
-        if opening is None:
-            return None
-        first = opening.end()
-        limit = len(text) if self._allowance > 0 else min(len(text), first + _GLANCE)
-        depth, position, pieces = 1, first, []
-        end_of_line, has_strings = -1, False
-        while depth:
-            token = patterns.WITHIN.search(text, position, limit)
-            if token is None:
-                break
-            position = token.end()
-            if token[2]:
-                end, closed = _string_end(text, position, len(token[1]), token[2], limit)
-                has_strings = True
-                after = text[closed : closed + 8].lstrip()
-                is_name = after.startswith(":") and opening.group()[-1] == "{"
-                if end > position and not is_name and text[position:end] != MASK:
-                    pieces.append((position, end))
-                position = closed
-            elif token[3]:
-                depth += 1
-            elif token[4]:
-                depth -= 1
-            elif end_of_line < 0:
-                end_of_line = token.start()
-        self._allowance -= limit - first if depth else position - first
-        if depth and end_of_line >= 0:
-            pieces = [piece for piece in pieces if piece[1] <= end_of_line]
-            position = end_of_line
-        return (position, pieces) if pieces or has_strings else None
-
-    def _below(self, name: re.Match[str]) -> tuple[int, list[tuple[int, int]]] | None:
-        """Find a value of YAML that is on the lines below its name."""
-        text, start = self._text, name.end()
-        block = patterns.BLOCK.match(text, start)
-        if block is not None:
-            line = text.rfind("\n", 0, name.start()) + 1
-            indent = _indent(text, line, name.start())
-            end = block.end()
-            while end < len(text):
-                line_end = text.find("\n", end)
-                line_end = len(text) if line_end < 0 else line_end
-                is_blank = not text[end:line_end].strip()
-                if not is_blank and _indent(text, end, line_end) <= indent:
-                    break
-                end = line_end + 1
-            first = block.end() + _indent(text, block.end(), len(text))
-            last = min(end, len(text))
-            while last > first and text[last - 1].isspace():
-                last -= 1
-            return self._judged(first, last, Verdict.ALWAYS, last)
-        pieces = []
-        position = start
-        while (item := patterns.ITEM.match(text, position)) is not None:
-            if any(c.isdigit() for c in item[2]):
-                pieces.append(item.span(2))
-            position = item.end()
-        return (position, pieces) if pieces else None
-
-
-def _indent(text: str, start: int, end: int) -> int:
-    width = start
-    while width < end and text[width] in " \t":
-        width += 1
-    return width - start
-
-
-def _string_end(text: str, start: int, slashes: int, quote: str, limit: int) -> tuple[int, int]:
-    """Return where the string that begins here ends, and where its closing quote does."""
-    position = start
-    while (found := text.find(quote, position, limit)) >= 0:
-        begin = found
-        while begin > start and text[begin - 1] == "\\":
-            begin -= 1
-        run = found - begin
-        if run <= slashes or (run - slashes) % (2 * (slashes + 1)) == 0:
-            return found - min(run, slashes), found + 1
-        position = found + 1
-    return limit, limit
-
-
-def _deeply_quoted(text: str, start: int) -> re.Match[str] | None:
-    """Match a string that was escaped more than twice."""
-    opening = _DEEP_QUOTE.match(text, start)
-    if opening is None:
-        return None
-    _, end = _string_end(text, opening.end(), len(opening[1]), opening[2], len(text))
-    return _ANYTHING.match(text, start, end)
-
-
-def _is_a_line_of_settings(name: re.Match[str]) -> bool:
-    """Return whether this is `NAME=` at the beginning of a line, as in a file of settings."""
-    if name[2] != "=" or not name[1].isupper():
-        return False
-    before = name.string[max(0, name.start() - 8) : name.start()]
-    before = before.rpartition("\n")[2] if "\n" in before else before
-    is_first = name.start() <= 8 or "\n" in name.string[name.start() - 8 : name.start()]
-    return is_first and before.strip() in ("", "export", "set", "ENV", "ARG", "-e", "-")
-
-
-def _opening_quote(value: str) -> str:
-    stripped = value.lstrip("\\")
-    return value[: len(value) - len(stripped) + 1] if stripped[:1] in ('"', "'") else ""
-
-
-def _is_credential(name: re.Match[str], verdict: Verdict) -> bool:
-    """Tell `api_key=x` from the prose of `key: the main point` and from `key=len`."""
-    text, start = name.string, name.end()
-    found = patterns.UNQUOTED.match(text, start, start + _LOOKED_AT)
-    if found is None:
-        return False
-    value, is_assigned = found.group(), "=" in name[2]
-    before = text[max(0, name.start() - 3) : name.start()]
-    if is_assigned and before.endswith(("?", "&")):
-        return True
-    if before == "://" or patterns.VERSION_OR_PORT.fullmatch(value):
-        return False
-    if not is_assigned and name[1].lower().endswith(patterns.NOT_A_NAME):
-        return False
-    if len(value) >= 6 and any(character.isdigit() for character in value):
-        return True
-    plain = name[1].lower()
-    if plain in ("key", "token") and _BEFORE_A_KEY.search(
-        text[max(0, name.start() - 12) : name.start()]
-    ):
-        plain = "api_key"
-    if verdict is Verdict.COUNTS or plain in ("key", "token"):
-        return False
-    if is_assigned:
-        return True
-    # In prose more words follow.
-    rest = text[found.end() : found.end() + _LOOKED_AT].splitlines()
-    is_alone = not rest or not rest[0].strip() or not rest[0][0].isspace()
-    word = value.rstrip(".!?").lower()
-    return is_alone and len(value) >= 4 and word not in patterns.NOT_A_VALUE
 
 
 def _without_private_keys(text: str) -> str:

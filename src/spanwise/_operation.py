@@ -19,8 +19,8 @@ from spanwise._calls import Call, with_call
 from spanwise._hooks import FAILED
 from spanwise._hooks import run as run_hook
 from spanwise._ids import next_trace_id, random_span_id, random_trace_id
-from spanwise._masking import MASK
 from spanwise._observation import NO_PLAN, OBSERVATION, Observation, Plan, describe_error
+from spanwise._secret_patterns import MASK
 from spanwise._usage import usage_of
 
 if TYPE_CHECKING:

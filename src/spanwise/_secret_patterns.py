@@ -1,9 +1,11 @@
-"""The names and shapes of secrets, as data; `_masking` holds the rules that use them."""
+"""The names and shapes of secrets, as data; the rules that use them are in `_masking` and beside it."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
+
+MASK: Final = "***"
 
 # What is in every text that names a secret, with `pass...`, which is looked for by itself.
 NAME_HINTS: Final = (

@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 
 from spanwise import _media
 from spanwise import _raw_fields as raw
-from spanwise._masking import MASK
+from spanwise._secret_patterns import MASK
 
 if TYPE_CHECKING:
     from spanwise._encoding import Walk

@@ -49,7 +49,7 @@ class Injected:
             return
         if self.where:
             return  # one failure a run: what handles it works
-        if caller.f_code.co_name == "__del__":
+        if "__del__" in (caller.f_code.co_name, called):
             return  # what fails there reaches nobody
         if event == "call" and not frame.f_code.co_filename.startswith(SOURCES):
             if calls_the_program(frame):

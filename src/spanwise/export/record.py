@@ -16,8 +16,9 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, StatusCode
 
 from spanwise import _state, semconv
-from spanwise._masking import MASK, Masker
+from spanwise._masking import Masker
 from spanwise._media import SMALLEST, Keeper, describe_bytes, in_text
+from spanwise._secret_patterns import MASK
 from spanwise.instrumentation.vocabulary import (
     CONTENT_ATTRIBUTES,
     CONTENT_EVENTS,
@@ -284,11 +285,11 @@ def masked_value(value: Any, masker: Masker) -> Any:
         hidden = masker.hidden_arguments(value)
         return tuple(hidden.get(i) or masked_value(item, masker) for i, item in enumerate(value))
     if isinstance(value, Mapping):
-        masked = masked_attributes(value, masker)
+        mapping = masked_attributes(value, masker)
         for name in ("value", "Value"):
-            if name in masked and masker.names_a_secret(value.items()):
-                masked[name] = MASK
-        return masked
+            if name in mapping and masker.names_a_secret(value.items()):
+                mapping[name] = MASK
+        return mapping
     return valid(str(value)) if isinstance(value, str) else value
 
 
