@@ -9,6 +9,7 @@ import decimal
 import enum
 import fractions
 import functools
+import hashlib
 import itertools
 import json
 import pathlib
@@ -192,6 +193,13 @@ def deep(levels: int) -> list[Any]:
     return value
 
 
+UNKNOWN_BYTES = {"$type": "bytes", "media_type": "application/octet-stream"}
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
 KINDS: list[tuple[str, Any, Any]] = [
     ("none", None, None),
     ("true", True, True),
@@ -218,7 +226,7 @@ KINDS: list[tuple[str, Any, Any]] = [
     ("Counter", collections.Counter("aab"), {"a": 2, "b": 1}),
     ("readable bytes", b"hello", "hello"),
     ("binary bytes", b"\x00\xff", {"$type": "bytes", "bytes": 2}),
-    ("many bytes", b"a" * 2000, {"$type": "bytes", "bytes": 2000}),
+    ("many bytes", b"a" * 2000, {**UNKNOWN_BYTES, "bytes": 2000, "sha256": sha256(b"a" * 2000)}),
     ("bytearray", bytearray(b"hello"), "hello"),
     ("memoryview", memoryview(b"hello"), {"$type": "memoryview", "bytes": 5}),
     ("range", range(1, 10, 2), "range(1, 10, 2)"),
@@ -1199,3 +1207,129 @@ def test_a_container_that_changes_at_every_try_is_shown_empty() -> None:
 
     assert raw.first(changing, {}, 5) == []
     assert 1 < len(tries) < 10
+
+
+# --- found by hostile values -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Holder:
+    inner: Any
+
+
+def test_a_dictionary_in_its_own_key_ends_there() -> None:
+    """Keys that hold dictionaries with such keys are named, not followed without an end."""
+    loop: dict[Any, Any] = {}
+    loop[Holder(loop)] = 1
+    assert encoded(loop) == {f'{{"inner":{{"<{HERE}Holder object>":1}}}}': 1}
+    chain: dict[Any, Any] = {}
+    for _ in range(10_000):
+        chain = {Holder(chain): 1}
+    assert encoded(chain) == {f'{{"inner":{{"<{HERE}Holder object>":1}}}}': 1}
+
+
+def test_what_is_looked_at_in_keys_counts_like_what_is_looked_at_in_values(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Keys that are trees use up the same budget."""
+    value = {n: {((1, 2, 3), (4, 5), n, m): m for m in range(200)} for n in range(200)}
+    assert _visits(monkeypatch, value) <= 4 * Limits().nodes
+
+
+@pytest.mark.parametrize("base", [bytes, ValueError, object])
+def test_any_name_that_a_class_was_given_is_valid_and_of_bounded_length(base: type) -> None:
+    """Half of a surrogate pair, or a megabyte, in the name of a class harms no other value."""
+    kind: Any = type("Odd", (base,), {"__module__": "odd\ud800"})
+    kind.__qualname__ = "Q\udfff" * 1_000_000
+    found = encoded({"odd": [kind(), kind(b"\x00") if base is bytes else 1], "other": 1})
+    assert found["other"] == 1
+    assert "odd\\ud800.Q\\udfff" in str(found).replace("\\\\", "\\")
+    assert len(str(found)) < 10_000
+
+
+def test_a_huge_int_is_encoded_however_few_digits_python_may_print() -> None:
+    """The least number of digits that Python can be told to print is enough."""
+    before = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(640)
+    try:
+        found = encoded([2**2048 - 1, 2**4000, {-(2**4000): range(2**4000)}])
+    finally:
+        sys.set_int_max_str_digits(before)
+    assert found == [
+        str(2**2048 - 1),
+        "<int of 4001 bits>",
+        {"<int of 4001 bits>": "range(0, <int of 4001 bits>, 1)"},
+    ]
+
+
+def test_the_parts_of_a_fraction_are_read_only_where_they_are_ints() -> None:
+    """A fraction is shown as it prints itself, and named where it would run something."""
+    values = [fractions.Fraction(-1, 3), fractions.Fraction(4, 2), fractions.Fraction(10**5000, 7)]
+    assert encoded(values) == ["-1/3", "2", f"<int of {(10**5000).bit_length()} bits>/7"]
+    ran: list[str] = []
+    values[0]._numerator = trapped(object, ran)()  # type: ignore[attr-defined]
+    assert encoded(values[0]) == "<fractions.Fraction object>"
+    assert ran == []
+
+
+def test_a_member_of_an_enumeration_that_is_its_own_name_is_named_by_its_type() -> None:
+    """Neither the value nor the name of a member can lead the encoder in a circle."""
+
+    class Choice(enum.Enum):
+        FIRST = 1
+
+    Choice.FIRST._value_ = Choice.FIRST._name_ = Choice.FIRST  # type: ignore[assignment]
+    assert encoded(Choice.FIRST) == f"<{HERE}{Choice.__qualname__} object>"
+
+
+def test_a_path_made_of_a_text_with_methods_of_its_own_runs_none_of_them() -> None:
+    """Where a path reads its text only when it is shown, it is not shown."""
+    ran: list[str] = []
+
+    class Name(str):
+        __slots__ = ()
+
+        def replace(self, *args: Any) -> str:  # type: ignore[override]
+            ran.append("replace")
+            return "a"
+
+        split = rpartition = rstrip = partition = startswith = replace  # type: ignore[assignment]
+
+    path = pathlib.PurePosixPath(Name("a"))
+    ran.clear()
+    assert encoded(path) in ("a", "<pathlib.PurePosixPath object>")
+    assert ran == []
+
+
+def test_a_type_of_contents_that_a_program_defined_is_named() -> None:
+    """Of a series only pandas' own types of contents are asked for their text."""
+    from pandas.api import extensions
+
+    class Dtype(extensions.ExtensionDtype):  # type: ignore[misc]
+        type = object
+        name = "own"
+
+        def __str__(self) -> str:
+            raise AssertionError("was run")
+
+    class Own(extensions.ExtensionArray):  # type: ignore[misc]
+        dtype = Dtype()
+
+        def __len__(self) -> int:
+            return 3
+
+        def copy(self) -> Any:
+            return self
+
+    dtype = f"{HERE}{Dtype.__qualname__}"
+    assert encoded(pandas.Series(Own())) == {"$type": SERIES, "shape": [3], "dtype": dtype}
+    category = pandas.Series(["a"], dtype="category")
+    assert encoded(category) == {"$type": SERIES, "shape": [1], "dtype": "category"}
+
+
+@pytest.mark.parametrize("separator", ["\n", ", "])
+def test_a_secret_whose_name_was_cut_away_is_not_shown(separator: str) -> None:
+    """JSON that is masked gets shorter, which brings the torn item at the cut into what is kept."""
+    for shift in range(30):
+        text = separator.join([f'{{"token": "{SECRET}"}}'] * 5000) + " " * shift
+        assert SECRET not in Encoder().dumps(text), shift

@@ -86,6 +86,7 @@ def test_every_setting_has_its_variable(name, text, value):
         ("sample_rate", float("nan"), "must be a number between 0 and 1"),
         ("sample_rate", "half", "must be a number between 0 and 1, not 'half'"),
         ("sample_rate", True, "must be a number between 0 and 1"),
+        ("media_dir", 7, "must be a path, not 7"),
         ("traces_dir", 7, "must be a path, not 7"),
         ("traces_dir", "a\0b", "null character"),
         ("traces_max_bytes", 0, "must be a number of bytes above 0"),

@@ -23,6 +23,7 @@ from spanwise._observe import (
     span,
     tool,
 )
+from spanwise._propagation import extract, inject
 from spanwise._sampling import sampled
 from spanwise._settings import Settings
 from spanwise._version import __version__
@@ -52,10 +53,12 @@ __all__ = [
     "embedding",
     "evaluation",
     "event",
+    "extract",
     "flush",
     "generation",
     "guardrail",
     "identify",
+    "inject",
     "interaction",
     "observe",
     "reranker",

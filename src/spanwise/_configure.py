@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Unpack
 
-from spanwise import _guard, _settings, _state
+from spanwise import _guard, _propagation, _settings, _state
 from spanwise._environment import Environment
 from spanwise._settings import Settings, SettingsKeywords
 
@@ -90,7 +91,14 @@ def shutdown() -> None:
 
 
 def stats() -> dict[str, int]:
-    """Return the counters: spans ended, written, sent, lost, dropped, and failures by place."""
+    """Return the counters of this process, by name; one that is not there is zero.
+
+    `spans.started` and `spans.ended`; `written.<where>` and `exported.<where>` what arrived in
+    files or was acknowledged; `lost.<where>`, `dropped.<why>` and `deleted.<what>` what did not;
+    `truncated` inputs, outputs and other texts that were cut; `masked` values in which something
+    was secret; `failures.<place>` faults of ours, or of the program's own hooks, that were
+    swallowed.
+    """
     return _state.counters()
 
 
@@ -138,6 +146,8 @@ def apply(
         loading.load(settings.instrument, runtime.provider)
         # On a provider that the application made, how threads are treated is its own choice.
         _carry_into_threads(settings.propagate_threads and runtime.owns_provider)
+        with _guard.guard("parent"):
+            _propagation.adopt_parent(os.environ.get(_propagation.PARENT_VARIABLE))
         if not _at_exit_registered:
             atexit.register(shutdown)
             _at_exit_registered = True

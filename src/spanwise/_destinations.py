@@ -17,6 +17,9 @@ TRACES_PATH: Final = "/v1/traces"
 PROTOCOLS: Final = ("http/protobuf", "grpc")
 COMPRESSIONS: Final = ("none", "gzip", "deflate")
 DEFAULT_TIMEOUT_S: Final = 10.0
+EXPORTER_VARIABLE: Final = "OTEL_TRACES_EXPORTER"
+OTLP_EXPORTERS: Final = frozenset({"otlp", "otlp_proto_http", "otlp_proto_grpc"})
+_LOCAL_COLLECTOR = {"grpc": "http://localhost:4317", "http/protobuf": "http://localhost:4318"}
 _AMONG_COMPRESSIONS = f"among {', '.join(COMPRESSIONS)}"
 
 
@@ -71,6 +74,12 @@ def check_dialect(name: str) -> None:
     """Raise Fault for a vocabulary that is not known."""
     if name not in DIALECTS:
         raise Fault(f"has an unknown dialect {name!r}{nearest(name, DIALECTS)}")
+
+
+def exporter_names(environment: Environment) -> tuple[str, ...]:
+    """Return the exporters that OpenTelemetry's variable lists, in lower case."""
+    listed = (environment.get(EXPORTER_VARIABLE) or "").split(",")
+    return tuple(dict.fromkeys(filter(None, (name.strip().lower() for name in listed))))
 
 
 def resolve(settings: Settings, environment: Environment) -> tuple[Destination, ...]:
@@ -138,10 +147,15 @@ def _main(settings: Settings, environment: Environment) -> Destination | None:
 
 
 def _from_variables(environment: Environment, protocol: str) -> tuple[str | None, str | None]:
+    exporters = exporter_names(environment)
+    if exporters and OTLP_EXPORTERS.isdisjoint(exporters):
+        return None, None  # spans go elsewhere, or nowhere; the address may be for metrics
     full = environment.first("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
     if full:
         return full
     base = environment.first("OTEL_EXPORTER_OTLP_ENDPOINT")
+    if base is None and exporters:
+        base = _LOCAL_COLLECTOR[protocol], EXPORTER_VARIABLE
     if base is None:
         return None, None
     address, source = base

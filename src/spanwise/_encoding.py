@@ -17,8 +17,10 @@ from typing import Any
 
 import orjson
 
+from spanwise import _media, _state
 from spanwise import _raw_fields as raw
-from spanwise._masking import MASK, Masker
+from spanwise._masking import Masker
+from spanwise._secret_patterns import MASK
 from spanwise._value_kinds import (
     HANDLERS,
     LONGEST_BYTES_AS_TEXT,
@@ -35,6 +37,7 @@ _LONGEST_KEY = 256
 _LONGEST_JUDGED_KEY = 1024
 _SHORT = 256  # a longer string waits until its small neighbours have been encoded
 _FEW = 4
+_LONGEST_ASSIGNED = 128  # characters of a name and what stands between it and its value
 _SHORTEST_SHAPE = 16  # characters of the shortest credential that could be an identifier
 
 
@@ -80,32 +83,47 @@ class Encoder:
         limits: how much is kept.
         represent: call `repr` (guarded, cut to 100 characters) of what has no JSON form, as
             recordings of arguments promise; otherwise its type is named.
+        keeper: where images, audio and the like are kept, of which the text only says what they
+            are; None keeps them nowhere.
     """
 
     def __init__(
-        self, masker: Masker | None = None, limits: Limits | None = None, *, represent: bool = False
+        self,
+        masker: Masker | None = None,
+        limits: Limits | None = None,
+        *,
+        represent: bool = False,
+        keeper: _media.Keeper | None = None,
     ) -> None:
         self.masker = masker or Masker()
         self.limits = limits or Limits()
         self.represent = represent
+        self.keeper = keeper
 
     def dumps(self, value: object) -> str:
         """Return the value as one JSON text that keeps every limit."""
         limits = self.limits
         data = b""
         for _ in range(8):
-            data = orjson.dumps(Walk(self, limits, scan=False).encode(value, 0))
+            walk = Walk(self, limits, scan=False)
+            data = orjson.dumps(walk.encode(value, 0))
             text = data.decode()
             # Almost no text holds anything like a secret. One look at the whole is cheaper than
             # one at each string; only where it finds something is each string read.
             if self.masker.suspects(text):
-                data = orjson.dumps(Walk(self, limits, scan=True).encode(value, 0))
+                walk = Walk(self, limits, scan=True)
+                data = orjson.dumps(walk.encode(value, 0))
                 text = data.decode()
             characters = self.limits.characters or len(text)
             excess = max(len(data) / self.limits.bytes, len(text) / characters)
             if excess <= 1:
+                if walk.is_cut:
+                    _state.count("truncated")
+                if walk.masked:
+                    _state.count("masked", walk.masked)
                 return text
             limits = limits.scaled(0.9 / excess, len(data))
+        _state.count("truncated")
         return self._smallest(len(data))
 
     def text(self, value: str) -> str:
@@ -121,9 +139,17 @@ class Encoder:
 
 
 class Walk:
-    """One pass over one value, with what is left of the budget."""
+    """One pass over one value, with what is left of the budget.
 
-    __slots__ = ("bytes_left", "encoder", "limits", "masker", "nodes_left", "path", "scan")
+    Attributes:
+        is_cut: something did not fit and says so.
+        masked: how many values were replaced because they were secret, or held a secret.
+    """
+
+    __slots__ = (
+        *("bytes_left", "encoder", "is_cut", "limits"),
+        *("masked", "masker", "nodes_left", "path", "scan"),
+    )
 
     def __init__(self, encoder: Encoder, limits: Limits, *, scan: bool) -> None:
         self.encoder = encoder
@@ -133,12 +159,14 @@ class Walk:
         self.bytes_left = limits.bytes
         self.nodes_left = limits.nodes
         self.path: set[int] = set()
+        self.is_cut = False
+        self.masked = 0
 
     def encode(self, value: Any, depth: int) -> Any:
         kind = type(value)
         self.nodes_left -= 1
         if kind is str:
-            return self.text(value)
+            return self.text(value) if len(value) < _media.SMALLEST else self.long_text(value)
         if value is None or kind is bool:
             self.bytes_left -= 5
             return value
@@ -150,6 +178,7 @@ class Walk:
             if identity in self.path:
                 return {TRUNCATED: "cycle"}
             if depth >= self.limits.depth:
+                self.is_cut = True
                 return {TRUNCATED: "depth", "type": raw.type_name(kind)}
             self.path.add(identity)
             try:
@@ -158,17 +187,34 @@ class Walk:
                 self.path.discard(identity)
         return handler(self, value, depth)
 
+    def long_text(self, value: str) -> Any:
+        """Encode a text that is long enough to be, or to hold, an image or the like."""
+        keeper = self.encoder.keeper
+        marker = _media.describe_text(value, keeper)
+        if marker is not None:
+            self.bytes_left -= 160
+            return marker
+        if len(value) <= _media.LARGEST_SCANNED and ";base64," in value:
+            value = _media.in_text(value, keeper)
+        return self.text(value)
+
     def text(self, value: str) -> str:
         limit = max(0, min(self.limits.string, self.bytes_left))
         if len(value) > limit:
             value = self._cut(value, limit)
         elif self.scan:
-            value = self.masker.text(value)
+            value = self._masked(value)
         if not value.isascii():
             value = _valid(value)
             self.bytes_left -= len(value.encode()) - len(value)
         self.bytes_left -= len(value) + 3
         return value
+
+    def _masked(self, value: str) -> str:
+        masked = self.masker.text(value)
+        if masked is not value and masked != value:
+            self.masked += 1
+        return masked
 
     def _cut(self, value: str, limit: int) -> str:
         half = limit // 2
@@ -179,14 +225,16 @@ class Walk:
     def excerpt(self, head: str, tail: str, length: int, half: int) -> str:
         """Return the ends of a text, masked before they are cut to what is kept of them."""
         head_is_cut, tail_is_cut = len(head) < length, len(tail) < length
-        head, tail = self.masker.text(_valid(head)), self.masker.text(_valid(tail))
+        self.is_cut = self.is_cut or head_is_cut or tail_is_cut
+        head, tail = self._masked(_valid(head)), self._masked(_valid(tail))
         # Where masking used up the margin, the word at the inner edge may be a part of a secret
         # that can no longer be told by its shape.
         if head_is_cut and len(head) < half + MARGIN and not head.endswith(MASK):
             words = head.rsplit(None, 1)
             head = words[0] if len(words) == 2 else head[:-MARGIN]
         if tail_is_cut and len(tail) < half + MARGIN and not tail.startswith(MASK):
-            words = tail.split(None, 1)
+            # Nor can a value whose name was cut away, as in `ken": "x"`.
+            words = tail[_LONGEST_ASSIGNED:].split(None, 1)
             tail = words[1] if len(words) == 2 else tail[MARGIN:]
         tail = tail[-half:] if half else ""
         return f"{head[:half]}…[{TRUNCATED}: {length} characters]…{tail}"
@@ -206,6 +254,7 @@ class Walk:
                 text = f"{text[:half]} {text[-half:]}"
             if self.masker.hides(text, item):
                 out[name] = MASK
+                self.masked += item != MASK if kind is str else 1
             elif is_plain(kind) and (kind is not str or len(item) <= _SHORT):
                 out[name] = self.encode(item, depth)
             else:
@@ -224,8 +273,15 @@ class Walk:
             if name in out and self.masker.names_a_secret(
                 [(_as_text(key), _as_text(item)) for key, item in items]
             ):
+                self.masked += out[name] != MASK
                 out[name] = MASK
+        if out.get("kind") == "Secret":  # of Kubernetes: any name may hold one
+            for name in ("data", "stringData"):
+                if type(out.get(name)) is dict:
+                    out[name] = dict.fromkeys(out[name], MASK)
+                    self.masked += len(out[name])
         if len(out) < length:
+            self.is_cut = True
             out[TRUNCATED] = length - len(out)
         return out
 
@@ -234,7 +290,9 @@ class Walk:
         if length == 2 and len(head) == 2:
             pair = (_as_text(head[0]), _as_text(head[1]))
             if pair[0] is not None and self.masker.is_secret_pair(pair):
+                self.masked += pair[1] != MASK
                 return [self.text(pair[0]), MASK]
+        head, tail = self._without_arguments(head), self._without_arguments(tail)
         length = max(length, len(head) + len(tail))  # another thread may have added to it
         few = length <= _FEW
         held_bytes = 0 if few else self.bytes_left // 2
@@ -257,9 +315,18 @@ class Walk:
             back.append(self.encode(item, depth))
         omitted = length - len(front) - len(back)
         if omitted > 0:
+            self.is_cut = True
             front.append({TRUNCATED: omitted, "length": length})
         front.extend(reversed(back))
         return front
+
+    def _without_arguments(self, items: list[Any]) -> list[Any]:
+        """Return the items of a list, which may be a command line, without secret arguments."""
+        if not items or type(items[0]) is not str:
+            return items
+        hidden = self.masker.hidden_arguments(items)
+        self.masked += len(hidden)
+        return [hidden.get(i, item) for i, item in enumerate(items)] if hidden else items
 
     def _share(self, value: Any, depth: int, share: int) -> Any:
         """Encode a value within one share of what is left."""
@@ -280,8 +347,12 @@ class Walk:
             return str(encode_int(self, key, 0))
         if key is None or kind is bool or kind is float:
             return repr(key)
+        if self.limits is _KEY_LIMITS:  # keys within keys may lead back to where they began
+            return f"<{raw.type_name(kind)} object>"
         # Only here, not in the hot case: a key of another kind is encoded like a value.
-        encoded = Walk(self.encoder, _KEY_LIMITS, scan=True).encode(key, 0)
+        walk = Walk(self.encoder, _KEY_LIMITS, scan=True)
+        encoded = walk.encode(key, 0)
+        self.nodes_left -= _KEY_LIMITS.nodes - walk.nodes_left
         return encoded if isinstance(encoded, str) else orjson.dumps(encoded).decode()
 
     def _name(self, key: str, taken: dict[str, Any]) -> str:
@@ -289,7 +360,7 @@ class Walk:
         if len(key) > _LONGEST_KEY:
             key = self._cut(key, _LONGEST_KEY)
         elif self.scan and not (len(key) < _SHORTEST_SHAPE and key.isidentifier()):
-            key = self.masker.text(key)
+            key = self._masked(key)
         if not key.isascii():
             key = _valid(key)
         self.bytes_left -= len(key) + 4

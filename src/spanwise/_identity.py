@@ -9,7 +9,8 @@ from any depth, holds for all that starts below it afterwards.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from types import TracebackType
+from itertools import islice
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as context_api
@@ -17,12 +18,14 @@ from opentelemetry.context import _RUNTIME_CONTEXT, Context
 
 from spanwise import _guard, _state, semconv
 from spanwise._encoding import Encoder
+from spanwise._raw_fields import mro_of
 
 if TYPE_CHECKING:
     from spanwise._observation import Observation
 
 _SCOPE = context_api.create_key("spanwise-identity")
 _default_encoder = Encoder()
+_MOST = 128  # entries of one part of an identity, which every span below carries
 
 AttributeValue = str | bool | int | float | tuple[str, ...]
 
@@ -237,26 +240,33 @@ def _message(message_id: Any) -> dict[str, AttributeValue]:
 
 
 def _tags(tags: Any) -> dict[str, AttributeValue]:
-    names = (tags,) if isinstance(tags, str) else tags
+    names = (tags,) if issubclass(type(tags), str) else islice(tags, _MOST)
     return {
         semconv.OBSERVATION_TAGS: tuple(str(attribute_value("tag", name)) for name in names),
     }
 
 
 def _party(prefix: str, party: str | Mapping[str, Any]) -> dict[str, AttributeValue]:
-    # By the type: `isinstance` asks a lazy object for its `__class__`, which loads it.
-    if not issubclass(type(party), Mapping):
+    if not _is_mapping(party):
         return {f"{prefix}.id": str(attribute_value("id", party))}
     return _family(prefix, party)  # type: ignore[arg-type]
 
 
 def _family(prefix: str, values: Mapping[Any, Any]) -> dict[str, AttributeValue]:
     """Return one attribute for each key below the prefix; None says nothing."""
-    return {
-        f"{prefix}.{attribute_value('', str(key))}": attribute_value(str(key), value)
-        for key, value in values.items()
-        if value is not None
-    }
+    attributes: dict[str, AttributeValue] = {}
+    for key, value in islice(values.items(), _MOST):
+        if value is not None:
+            name = str(attribute_value("", key))
+            attributes[f"{prefix}.{name}"] = attribute_value(name, value)
+    return attributes
+
+
+def _is_mapping(value: object) -> bool:
+    # By the type's own record of what it extends: `isinstance` asks a lazy object for its
+    # `__class__`, which loads it, and an abstract class asks a metaclass, which may be anyone's.
+    known = (dict, Mapping, MappingProxyType)
+    return any(base is kind for base in mro_of(type(value)) for kind in known)
 
 
 # In the order of the parts that `identity_attributes` is given.

@@ -17,67 +17,97 @@ URLs, PEM blocks, assignments to a secret name, JSON inside strings. Every scan 
 
 from __future__ import annotations
 
-import collections
-import enum
+import dataclasses
 import re
-import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import orjson
 
+from spanwise import _secret_forms as forms
 from spanwise import _secret_patterns as patterns
+from spanwise._secret_assignments import without_assigned
+from spanwise._secret_names import Names, Verdict
+from spanwise._secret_patterns import MASK
 
-MASK: Final = "***"
-
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _PEM_BEGIN = "-----BEGIN "
 _PEM_END = "-----END "
 _LABELS = frozenset({"name", "key", "header"})
 # What may be the name of a header, or the label of a setting, and is no sentence.
 _NAME = re.compile(r"[\w.:\-]{1,80}")
 _LABEL = re.compile(r"[\w.:\-]{1,80}(?: [\w.\-]{1,40})?")
-_NUMBER = re.compile(r"[0-9][0-9.,_/%kKmMeE+\-]*")
+# Those of which `-u` and `-p` carry a password.
+_PROGRAMS = (
+    "curl",
+    "wget",
+    "sshpass",
+    "mysql",
+    "mariadb",
+    "mongo",
+    "redis-cli",
+    " login ",
+    '"-u',
+    '"-p',
+)
 _Shape = tuple[str, re.Pattern[str]]
 
 
-def _by_character(shapes: Iterable[_Shape]) -> tuple[tuple[str, tuple[_Shape, ...]], ...]:
-    """Group shapes by a character of their hint: one look for it spares many for the hints."""
+@dataclasses.dataclass(frozen=True)
+class _Group:
+    """The shapes of which the hint holds the same character, or none of the telling ones.
+
+    One look for the character, and one at what stands before each of it, spare many for the hints.
+    """
+
+    character: str
+    shapes: tuple[_Shape, ...]
+    endings: frozenset[str]
+
+    def occurs(self, text: str) -> bool:
+        """Return whether any of the hints is in the text."""
+        if self.endings and len(text) > _SHORT:
+            pieces = text.split(self.character)
+            if self.endings.isdisjoint([piece[-2:] for piece in pieces]):
+                return False
+        for hint, _ in self.shapes:  # noqa: SIM110 - a plain loop is faster
+            if hint in text:
+                return True
+        return False
+
+
+def _by_character(shapes: Iterable[_Shape]) -> tuple[_Group, ...]:
     groups: dict[str, list[_Shape]] = {}
     for hint, shape in shapes:
-        character = next((c for c in "-_:=." if c in hint), "")
+        character = next((c for c in "-_.=:" if c in hint), "")
         groups.setdefault(character, []).append((hint, shape))
-    return tuple((character, tuple(group)) for character, group in groups.items())
+    return tuple(
+        _Group(
+            character,
+            tuple(group),
+            frozenset(hint.split(character)[0][-2:] for hint, _ in group)
+            if character and all(hint.find(character) >= 2 for hint, _ in group)
+            else frozenset(),
+        )
+        for character, group in groups.items()
+    )
 
 
-_SHAPES: Final = _by_character(patterns.VALUE_SHAPES)
-# The phrases by their first word.
-_PHRASES: Final = {
-    word: tuple(phrase for phrase in patterns.HARMLESS_PHRASES if phrase[0] == word)
-    for word, *_ in patterns.HARMLESS_PHRASES
-}
-_NEVER_A_COUNT = (
-    *(str, bytes, bytearray, memoryview, uuid.UUID),
-    *(list, tuple, set, frozenset, collections.deque),
+_GROUPS: Final = _by_character(patterns.VALUE_SHAPES)
+# Looked for in every text: those of no group, an address, a PEM block.
+_HINTS: Final = (
+    *(hint for group in _GROUPS if not group.character for hint, _ in group.shapes),
+    *("://", "-----"),
 )
-_NO_SECRETS = frozenset({"None", "null", "True", "False", "true", "false"})
+_GROUPS_TO_ASK: Final = tuple(group for group in _GROUPS if group.character)
+# What names a secret, besides the six words; the rest of what begins with "pass" is harmless.
+_PASS = re.compile(r"pass(?:w|phrase|code|[ _\-](?:phrase|code|word)|[\"'\\]|[ \t]{0,4}[=:>])")
 _LONGEST_REMEMBERED = 80
-_CACHED_KEYS = 4096
+_REMEMBERED = 4096
+# In a shorter text it is quicker to look for every hint.
+_SHORT = 2048
 _SHORTEST_SECRET = len("pwd=x")
-# Of a value without quotes, what is looked at to tell a credential from prose. Bounded: the
-# text behind a name that turned out to be harmless is looked at again.
-_LOOKED_AT = 64
 # A JSON text longer than this is scanned as text, not parsed.
 _LONGEST_JSON = 262_144
-
-
-class Verdict(enum.Enum):
-    """What a key says of its value."""
-
-    SAFE = "safe"
-    COUNTS = "counts"  # a number is kept, a mapping or record looked into, all else masked
-    SECRET = "secret"  # noqa: S105 - a verdict
-    ALWAYS = "always"  # as SECRET, and the name leaves no doubt
 
 
 class Masker:
@@ -92,49 +122,23 @@ class Masker:
     def __init__(
         self, mask: Iterable[str] = (), unmask: Iterable[str] = (), *, strict: bool = False
     ) -> None:
-        self._mask = tuple(name.lower() for name in mask)
-        self._unmask = frozenset(name.lower() for name in unmask)
-        self._strict = strict
-        self._verdicts: dict[str, Verdict] = {}
+        names = Names(mask, unmask, strict=strict)
+        self.verdict = names.verdict
+        self.hides = names.hides
+        self._name_hints = names.hints
         # Short texts without a secret: names, ids and labels come again and again.
         self._harmless: set[str] = set()
-        names = (*patterns.ALWAYS_SECRET, *patterns.OFTEN_SECRET, *patterns.SECRET_WORDS)
-        hints = {*names, *self._mask, "basic "}
-        # One that holds another, as "cookies" does, is found with it.
-        self._name_hints = tuple(
-            sorted(hint for hint in hints if not any(h in hint for h in hints - {hint}))
-        )
-
-    def verdict(self, key: str) -> Verdict:
-        """Return what the key says of its value; remembered for the keys seen so far."""
-        known = self._verdicts.get(key)
-        if known is None:
-            known = self._judge(key)
-            if len(self._verdicts) >= _CACHED_KEYS:
-                self._verdicts.clear()
-            self._verdicts[key] = known
-        return known
-
-    def hides(self, key: str, value: object) -> bool:
-        """Return whether this value must not be written under this key."""
-        verdict = self.verdict(key)
-        if verdict is Verdict.SAFE or value is None or value is True or value is False:
-            return False
-        if verdict is Verdict.COUNTS:
-            return issubclass(type(value), _NEVER_A_COUNT)
-        return True
 
     def suspects(self, text: str) -> bool:
         """Return whether the text could hold a secret, without looking closely."""
         # Substring search, not one regular expression: it is many times faster.
-        for character, shapes in _SHAPES:
-            if character in text:
-                for hint, _ in shapes:
-                    if hint in text:
-                        return True
-        if "://" in text or _PEM_BEGIN in text or _PEM_END in text:
-            return True
-        return self._names_a_secret(text.lower())
+        for hint in _HINTS:
+            if hint in text:
+                return True
+        for group in _GROUPS_TO_ASK:
+            if group.character in text and group.occurs(text):
+                return True
+        return self._names_a_secret(text.lower()) or _has_program(text)
 
     def text(self, text: str) -> str:
         """Return the text with every secret that can be told by its shape replaced by `***`."""
@@ -142,7 +146,7 @@ class Masker:
             return text
         if not self.suspects(text):
             if len(text) <= _LONGEST_REMEMBERED:
-                if len(self._harmless) >= _CACHED_KEYS:
+                if len(self._harmless) >= _REMEMBERED:
                     self._harmless.clear()
                 self._harmless.add(text)
             return text
@@ -150,9 +154,9 @@ class Masker:
             masked = self._json_text(text)
             if masked is not None:
                 return masked
-        for character, shapes in _SHAPES:
-            if character in text:
-                for hint, shape in shapes:
+        for group in _GROUPS:
+            if group.character in text and group.occurs(text):
+                for hint, shape in group.shapes:
                     if hint in text:
                         text = shape.sub(MASK, text)
         if _PEM_BEGIN in text or _PEM_END in text:
@@ -161,15 +165,49 @@ class Masker:
             text = patterns.URL_PASSWORD.sub(rf"://\1:{MASK}@", text)
             text = patterns.URL_USER.sub(f"://{MASK}@", text)
         lowered = text.lower()
-        if self._names_a_secret(lowered):
+        names_a_secret, has_program = self._names_a_secret(lowered), _has_program(text)
+        if names_a_secret or has_program:
             text = self._json_within(text)
-            if "bearer" in lowered or "basic" in lowered:
-                text = patterns.BEARER.sub(self._mask_bearer, text)
-            if "authorization" in lowered or "cookie" in lowered:
-                for header in patterns.HEADER_LINES:
-                    text = header.sub(rf"\1\2{MASK}", text)
-            text = self._without_assigned(text)
+        if names_a_secret:
+            text = self._named(text, lowered)
+            if "%3" in text or "%22" in text or "%25" in text:
+                text = forms.without_encoded(text, self._decoded)
+        if has_program:
+            text = forms.without_program_arguments(text, self._is_secret_name)
         return text
+
+    def _named(self, text: str, lowered: str) -> str:
+        """Mask what has a secret name, in each of the forms that texts give it."""
+        if "bearer" in lowered or "basic" in lowered:
+            text = patterns.BEARER.sub(self._mask_bearer, text)
+        if "authorization" in lowered or "cookie" in lowered:
+            for header in patterns.HEADER_LINES:
+                text = header.sub(rf"\1\2{MASK}", text)
+        is_secret = self._is_secret_name
+        if "<" in text or "&lt;" in text:
+            text = forms.without_elements(text, is_secret)
+        if "form-data" in lowered:
+            text = forms.without_form_fields(text, is_secret)
+        if '"' in text or "'" in text:
+            text = forms.without_pairs(text, is_secret)
+            text = forms.without_sql_passwords(text, is_secret)
+        elif "IDENTIFIED" in text:
+            text = forms.without_sql_passwords(text, is_secret)
+        if "login" in text or "ENV" in text or "ARG" in text or "setenv" in text:
+            text = forms.without_settings(text, is_secret)
+        if "-" in text:
+            text = forms.without_arguments(text, is_secret)
+        if " is " in text or " was " in text or " to " in text:
+            text = forms.without_stated(text)
+        return without_assigned(text, self.verdict)
+
+    def _decoded(self, text: str) -> str:
+        """Mask a text that stood percent-encoded in another."""
+        masked = self._json_text(text) if text[:1] in ("{", "[", '"') else None
+        return self._named(text, text.lower()) if masked is None else masked
+
+    def _is_secret_name(self, name: str) -> bool:
+        return self.verdict(name) in (Verdict.ALWAYS, Verdict.SECRET)
 
     def _json_within(self, text: str) -> str:
         """Mask JSON that stands in the text: once as a whole, once line by line."""
@@ -203,10 +241,17 @@ class Masker:
             for name in ("value", "Value"):
                 if name in masked and self.names_a_secret(value.items()):
                     masked[name] = MASK
+            if value.get("kind") == "Secret":  # of Kubernetes: any name may hold one
+                for name in ("data", "stringData"):
+                    if type(masked.get(name)) is dict:
+                        masked[name] = dict.fromkeys(masked[name], MASK)
             return masked
         if kind is list or kind is tuple:
             if self.is_secret_pair(value):
                 return [value[0], MASK]
+            hidden = self.hidden_arguments(value)
+            if hidden:
+                return [hidden.get(i) or self.tree(item) for i, item in enumerate(value)]
             return [self.tree(item) for item in value]
         return value
 
@@ -215,6 +260,12 @@ class Masker:
         return (
             len(pair) == 2 and isinstance(pair[1], (str, bytes)) and self._is_secret(pair[0], _NAME)
         )
+
+    def hidden_arguments(self, items: Sequence[Any]) -> dict[int, str]:
+        """Return what replaces which items of a list that is a command line, by position."""
+        if any(type(item) is str and item[:1] == "-" for item in items):
+            return forms.hidden_arguments(items, self._is_secret_name)
+        return {}
 
     def names_a_secret(self, pairs: Iterable[tuple[Any, Any]]) -> bool:
         """Return whether the items describe a secret, as `{"name": "Authorization", ...}` does."""
@@ -231,36 +282,10 @@ class Masker:
         )
 
     def _names_a_secret(self, lowered: str) -> bool:
-        for hint in self._name_hints:  # noqa: SIM110 - a plain loop is faster
+        for hint in self._name_hints:
             if hint in lowered:
                 return True
-        return False
-
-    def _judge(self, key: str) -> Verdict:
-        name = key.lower()
-        if name in self._unmask:
-            return Verdict.SAFE
-        if any(part in name for part in self._mask):
-            return Verdict.ALWAYS
-        if self._strict:
-            literal = (*patterns.ALWAYS_SECRET, *patterns.OFTEN_SECRET)
-            if any(part in name for part in literal):
-                return Verdict.ALWAYS
-        elif name in patterns.SAFE_NAMES or name.startswith(patterns.SAFE_PREFIXES):
-            return Verdict.SAFE
-        if not any(hint in name for hint in self._name_hints):
-            return Verdict.SAFE
-        words = [(m.group().lower(), m.start(), m.end()) for m in _WORD.finditer(key)]
-        if any(word in patterns.SECRET_WORDS for word, _, _ in words):
-            return Verdict.ALWAYS
-        remaining = _without_harmless(key, words).lower()
-        if any(part in remaining for part in patterns.ALWAYS_SECRET):
-            return Verdict.ALWAYS
-        if not any(part in remaining for part in patterns.OFTEN_SECRET):
-            return Verdict.SAFE
-        if any(word in patterns.COUNTING_WORDS for word, _, _ in words):
-            return Verdict.COUNTS
-        return Verdict.SECRET
+        return "pass" in lowered and _PASS.search(lowered) is not None
 
     def _json_text(self, text: str) -> str | None:
         if len(text) > _LONGEST_JSON:
@@ -274,32 +299,6 @@ class Masker:
         except (ValueError, TypeError, RecursionError):  # no JSON, or nested too deeply
             return None
 
-    def _without_assigned(self, text: str) -> str:
-        """Mask the values that are assigned to secret names."""
-        parts: list[str] = []
-        done = position = 0
-        while (match := patterns.NAME.search(text, position)) is not None:
-            # Behind a harmless name, or in its value, there may be another.
-            position = start = match.end()
-            verdict = self.verdict(match[1])
-            if verdict is Verdict.SAFE:
-                continue
-            value = patterns.QUOTED.match(text, start)
-            if value is None and _is_credential(match, verdict):
-                value = patterns.UNQUOTED.match(text, start)
-            if value is None:
-                continue
-            quote = _opening_quote(value.group())
-            bare = value.group().strip("\\\"'")
-            if not bare or bare == MASK or bare in _NO_SECRETS:
-                continue
-            if verdict is Verdict.COUNTS and _NUMBER.fullmatch(bare):
-                continue
-            is_closed = len(value.group()) > len(quote) and value.group().endswith(quote)
-            parts += [text[done:start], quote, MASK, quote if is_closed else ""]
-            done = position = value.end()
-        return "".join([*parts, text[done:]]) if parts else text
-
     def _mask_bearer(self, match: re.Match[str]) -> str:
         scheme, space, value = match.groups()
         following = match.string[match.end() : match.end() + 1]
@@ -309,59 +308,20 @@ class Masker:
         if scheme.lower() == "basic":
             # "basic" is also an English word: what follows it must look like base64.
             mixed = any(c.isdigit() for c in value) or value.endswith("=")
-            if len(value) < 12 or not mixed:
+            if not (len(value) >= 12 and mixed) and not forms.is_basic_credential(value):
                 return match.group()
         elif value.rstrip(".").lower() in patterns.NOT_A_BEARER_TOKEN:
             return match.group()
         return f"{scheme}{space}{MASK}"
 
 
-def _without_harmless(key: str, words: list[tuple[str, int, int]]) -> str:
-    """Blank out of the key its harmless words and phrases, leaving the rest as it stands."""
-    harmless: list[tuple[int, int]] = [
-        (start, end) for word, start, end in words if word in patterns.HARMLESS_WORDS
-    ]
-    for i, (word, start, _) in enumerate(words):
-        for phrase in _PHRASES.get(word, ()):
-            run = words[i : i + len(phrase)]
-            if tuple(part for part, _, _ in run) == phrase:
-                harmless.append((start, run[-1][2]))
-    letters = list(key)
-    for start, end in harmless:
-        letters[start:end] = " " * (end - start)
-    return "".join(letters)
-
-
-def _opening_quote(value: str) -> str:
-    stripped = value.lstrip("\\")
-    return value[: len(value) - len(stripped) + 1] if stripped[:1] in ('"', "'") else ""
-
-
-def _is_credential(name: re.Match[str], verdict: Verdict) -> bool:
-    """Tell `api_key=x` from the prose of `key: the main point` and from `key=len`."""
-    text, start = name.string, name.end()
-    found = patterns.UNQUOTED.match(text, start, start + _LOOKED_AT)
-    if found is None:
+def _has_program(text: str) -> bool:
+    if "-" not in text:
         return False
-    value, is_assigned = found.group(), "=" in name[2]
-    before = text[max(0, name.start() - 3) : name.start()]
-    if is_assigned and before.endswith(("?", "&")):
-        return True
-    if before == "://" or patterns.VERSION_OR_PORT.fullmatch(value):
-        return False
-    if not is_assigned and name[1].lower().endswith(patterns.NOT_A_NAME):
-        return False
-    if len(value) >= 6 and any(character.isdigit() for character in value):
-        return True
-    if verdict is Verdict.COUNTS or name[1].lower() in ("key", "token"):
-        return False
-    if is_assigned:
-        return True
-    # In prose more words follow.
-    rest = text[found.end() : found.end() + _LOOKED_AT].splitlines()
-    is_alone = not rest or not rest[0].strip() or not rest[0][0].isspace()
-    word = value.rstrip(".!?").lower()
-    return is_alone and len(value) >= 4 and word not in patterns.NOT_A_VALUE
+    for program in _PROGRAMS:  # noqa: SIM110 - a plain loop is faster
+        if program in text:
+            return True
+    return False
 
 
 def _without_private_keys(text: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as context_api
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 OBSERVATION = context_api.create_key("spanwise-observation")
 _UNSET: Any = object()
+_MOST_REASONS = 128
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,16 +192,24 @@ class Observation:
                 (semconv.GEN_AI_RESPONSE_MODEL, response_model),
                 (semconv.GEN_AI_RESPONSE_ID, response_id),
                 (semconv.GEN_AI_TOOL_CALL_ID, tool_call_id),
-                (semconv.OBSERVATION_LEVEL, str(level).lower() if level is not None else None),
+                (semconv.OBSERVATION_LEVEL, level),
             ):
                 if text is not None:
                     attributes[key] = _identity.attribute_value("", text)
+            if level is not None:
+                attributes[semconv.OBSERVATION_LEVEL] = str(
+                    attributes[semconv.OBSERVATION_LEVEL]
+                ).lower()
             if score is not None:
-                attributes[semconv.OBSERVATION_SCORE] = float(score)
+                # Of a number that is no Python one, as NumPy's, the text is read.
+                attributes[semconv.OBSERVATION_SCORE] = float(_identity.attribute_value("", score))  # type: ignore[arg-type]
             counts = usage_attributes(usage) if usage is not None else {}
             attributes |= counts
             if finish_reasons is not None:
-                attributes[semconv.GEN_AI_RESPONSE_FINISH_REASONS] = tuple(map(str, finish_reasons))
+                attributes[semconv.GEN_AI_RESPONSE_FINISH_REASONS] = tuple(
+                    str(_identity.attribute_value("", reason))
+                    for reason in islice(finish_reasons, _MOST_REASONS)
+                )
             if metadata is not None:
                 attributes |= _identity.metadata_attributes(metadata)
             if tags is not None:
@@ -261,7 +271,7 @@ class Observation:
             if issubclass(type(error), BaseException):
                 self._span.set_attributes(describe_error(self, error))  # type: ignore[arg-type]
             else:
-                message = self._runtime.encoder.text(str(error))
+                message = str(_identity.attribute_value("", error))
                 self._span.set_status(StatusCode.ERROR, message)
         except Exception as fault:  # noqa: BLE001 - telling us something must not fail
             _guard.swallow("observation.record_error", fault)

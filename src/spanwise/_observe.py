@@ -265,7 +265,7 @@ def event(name: str, /, **metadata: Any) -> None:
         if observation is not None:
             _operation.finish(observation, keep_output=False)
     except Exception as fault:  # noqa: BLE001 - ours: the program goes on
-        _operation.abandon(observation, fault)
+        _operation.abandon(observation, fault, "event")
 
 
 agent = ObservationDecorator("agent")

@@ -19,8 +19,8 @@ from spanwise._calls import Call, with_call
 from spanwise._hooks import FAILED
 from spanwise._hooks import run as run_hook
 from spanwise._ids import next_trace_id, random_span_id, random_trace_id
-from spanwise._masking import MASK
 from spanwise._observation import NO_PLAN, OBSERVATION, Observation, Plan, describe_error
+from spanwise._secret_patterns import MASK
 from spanwise._usage import usage_of
 
 if TYPE_CHECKING:
@@ -139,7 +139,9 @@ def _outcome(
     return attributes
 
 
-def abandon(observation: Observation | None, fault: Exception) -> None:
+def abandon(
+    observation: Observation | None, fault: Exception, place: str = "operation.end"
+) -> None:
     """Let go of an operation that fails for a fault of ours: its span ends as it is."""
     try:
         if observation is not None:
@@ -152,7 +154,7 @@ def abandon(observation: Observation | None, fault: Exception) -> None:
                     observation._token = None
     except Exception:  # noqa: BLE001, S110 - of the two faults the first is the one to tell
         pass
-    _guard.swallow("operation.end", fault)
+    _guard.swallow(place, fault)
 
 
 def _start(

@@ -24,8 +24,11 @@ from spanwise._provider import (
 from spanwise._settings import Settings
 from spanwise._state import Runtime
 from spanwise.errors import InvalidSettingError
+from spanwise.export import exporters
 from spanwise.export.call_recordings import CallRecordings, recordings_at
+from spanwise.export.exporters import ExporterSink
 from spanwise.export.jsonl_files import JsonlFiles
+from spanwise.export.media_files import MediaFiles
 from spanwise.export.otlp import OtlpSink
 from spanwise.export.record import SCOPE_NAME, masked_attributes
 from spanwise.processors.delegating import DelegatingSpanProcessor, Sink, Wiring
@@ -56,8 +59,11 @@ def build(
     provider = _provider(settings, environment, previous, private=private)
     owns = isinstance(provider, SpanwiseTracerProvider)
     masker = Masker(settings.mask, settings.unmask, strict=settings.strict_masking)
+    keeper = _keeper(settings, previous)
     processor = _placed(provider)
     sinks = _sinks(settings, destinations, processor.wiring)
+    if owns:  # on another's provider the variable was its maker's to follow
+        sinks += _named_exporters(environment, processor.wiring)
     recordings = _recordings(settings, masker)
     before = processor.wiring
     processor.rewire(
@@ -68,6 +74,7 @@ def build(
             resource=masked_attributes(described_resource(settings), masker),
             filtering=None if owns else sampling,
             recordings=recordings,
+            keeper=keeper,
         )
     )
     for sink in before.sinks if before is not None else ():
@@ -79,7 +86,7 @@ def build(
     return Runtime(
         settings=settings,
         tracer=provider.get_tracer(SCOPE_NAME, _version.__version__),
-        encoder=Encoder(masker, _limits(provider)),
+        encoder=Encoder(masker, _limits(provider), keeper=keeper),
         sampling=sampling,
         sampler=sampler,
         processor=processor,
@@ -158,6 +165,11 @@ def _sinks(
     return tuple(sinks)
 
 
+def _named_exporters(environment: Environment, before: Wiring | None) -> tuple[Sink, ...]:
+    existing = {s.name: s for s in before.sinks if isinstance(s, ExporterSink)} if before else {}
+    return tuple(existing.get(sink.name, sink) for sink in exporters.sinks(environment))
+
+
 def _traces_dir(settings: Settings, is_sent: bool) -> Path | None:
     if "traces_dir" in settings.sources:
         return settings.traces_dir
@@ -168,6 +180,16 @@ def _traces_dir(settings: Settings, is_sent: bool) -> Path | None:
         _guard.warn("traces_dir", f"no files are written: ./traces cannot be made: {fault}")
         return None
     return _settings.DEFAULT_TRACES_DIR
+
+
+def _keeper(settings: Settings, previous: Runtime | None) -> MediaFiles | None:
+    if settings.media_dir is None:
+        return None
+    wanted = (settings.media_dir.absolute(), settings.traces_max_bytes)
+    keeper = previous.encoder.keeper if previous is not None else None
+    if isinstance(keeper, MediaFiles) and (keeper.folder, keeper.max_bytes) == wanted:
+        return keeper
+    return MediaFiles(*wanted)
 
 
 def _recordings(settings: Settings, masker: Masker) -> CallRecordings | None:

@@ -195,7 +195,8 @@ def _target(function: Any) -> str:
     inner = _inner(function)
     if not hasattr(inner, "__qualname__"):
         inner = type(inner)
-    return f"{inner.__module__}:{inner.__qualname__}"
+    module = getattr(inner, "__module__", None) or type(inner).__module__  # of a C method: none
+    return f"{module}:{inner.__qualname__}"
 
 
 def name_of(function: Any) -> str:

@@ -16,20 +16,21 @@ from types import BuiltinFunctionType, FunctionType, GetSetDescriptorType, Membe
 from typing import Any, Final
 
 _namespace_of = type.__dict__["__dict__"].__get__
-_mro_of = type.__dict__["__mro__"].__get__
+mro_of = type.__dict__["__mro__"].__get__
 _stored_name_of = type.__dict__["__name__"].__get__
 _c_module_of = type.__dict__["__module__"].__get__
 _qualname_of = type.__dict__["__qualname__"].__get__
 
 MISSING: Final = object()
 _TRIES = 3
+_LONGEST_NAME = 256
 _PLAIN = (str, int, float, bool, type(None))
 _SECRET_TYPES = frozenset({"SecretStr", "SecretBytes", "Secret", "_SecretBase", "_SecretField"})
 
 
 def class_attribute(kind: type, name: str) -> Any:
     """Return what the class or its bases have under this name, unbound, or MISSING."""
-    for cls in _mro_of(kind):
+    for cls in mro_of(kind):
         namespace = _namespace_of(cls)
         if name in namespace:
             return namespace[name]
@@ -38,7 +39,7 @@ def class_attribute(kind: type, name: str) -> Any:
 
 def instance_dict(value: object) -> dict[str, Any] | None:
     """Return the object's own dictionary, or None where it has none that can be read safely."""
-    for cls in _mro_of(type(value)):
+    for cls in mro_of(type(value)):
         descriptor = _namespace_of(cls).get("__dict__", MISSING)
         if descriptor is not MISSING:
             kind = type(descriptor)
@@ -75,15 +76,19 @@ def has_attribute(value: object, name: str) -> bool:
 
 
 def type_name(kind: type) -> str:
-    """Return `module.QualifiedName`, or the bare name of a builtin."""
+    """Return `module.QualifiedName`, or the bare name of a builtin; valid and of bounded length."""
     module = _module_of(kind)
     qualname = str.__str__(_qualname_of(kind))
-    return f"{module}.{qualname}" if module != "builtins" else qualname
+    name = f"{module}.{qualname}" if module != "builtins" else qualname
+    if name.isascii() and len(name) <= _LONGEST_NAME:
+        return name
+    # A class can be given any name after it was made.
+    return name[:_LONGEST_NAME].encode("utf-8", "backslashreplace").decode()
 
 
 def is_secret_type(kind: type) -> bool:
     """Return whether the class, or one that it extends, exists to hide its value."""
-    return any(_name_of(cls) in _SECRET_TYPES for cls in _mro_of(kind))
+    return any(_name_of(cls) in _SECRET_TYPES for cls in mro_of(kind))
 
 
 def is_from(kind: type, known: frozenset[tuple[str, str]]) -> bool:
@@ -98,7 +103,7 @@ def is_from(kind: type, known: frozenset[tuple[str, str]]) -> bool:
 def is_enum(kind: type) -> bool:
     """Return whether the class is an enumeration."""
     # Not `in`: that compares, and a metaclass may define __eq__.
-    return any(cls is enum.EnumMeta for cls in _mro_of(type(kind)))
+    return any(cls is enum.EnumMeta for cls in mro_of(type(kind)))
 
 
 def is_callable(kind: type) -> bool:
@@ -191,7 +196,7 @@ def _name_of(kind: type) -> str:
 
 
 def _is_pydantic(kind: type) -> bool:
-    return any(_module_of(cls).split(".", 1)[0] == "pydantic" for cls in _mro_of(kind))
+    return any(_module_of(cls).split(".", 1)[0] == "pydantic" for cls in mro_of(kind))
 
 
 def _module_of(kind: type) -> str:

@@ -1,105 +1,119 @@
-"""The names and shapes of secrets, as data; `_masking` holds the rules that use them."""
+"""The names and shapes of secrets, as data; the rules that use them are in `_masking` and beside it."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
+MASK: Final = "***"
+
+# What is in every text that names a secret, with `pass...`, which is looked for by itself.
+NAME_HINTS: Final = (
+    *("secret", "cred", "auth", "token", "key", "pwd", "bearer", "basic ", "jw", "cookie", "srf"),
+    "identified by",
+)
 # What the documents promise: a key that contains one of these is masked.
 ALWAYS_SECRET: Final = ("password", "secret", "credential", "auth")
 OFTEN_SECRET: Final = ("token", "key")
 # Names outside that promise that carry nothing but secrets; they must be whole words.
 SECRET_WORDS: Final = frozenset(
-    ["passwd", "passphrase", "pwd", "bearer", "jwt", "cookie", "cookies", "passcode"]
+    """
+    passwd passwds passphrase passphrases pwd pwds passcode passcodes bearer jwt jwts jwe cookie
+    cookies creds csrf xsrf userpass dbpass dbpwd pgpass
+    """.split()
+)
+# The same of several words. `pass` alone is no secret: it is a rate, a number, a test.
+SECRET_PHRASES: Final = tuple(
+    tuple(phrase.split())
+    for phrase in """
+    pass phrase|pass code|pass word
+    admin pass|auth pass|app pass|cache pass|database pass|db pass|email pass|ftp pass|git pass
+    http pass|imap pass|ldap pass|login pass|mail pass|mongo pass|mysql pass|oracle pass|pg pass
+    postgres pass|rabbitmq pass|redis pass|root pass|sftp pass|smtp pass|sql pass|ssh pass
+    user pass
+    """.replace("\n", "|").split("|")
+    if phrase.strip()
 )
 
 # Whole words that contain one of the patterns and mean something else.
+_HARMLESS_WORDS = """
+    author authors authored authoring authority authorities authoritative authorship authorships
+    coauthor coauthors coauthored authentic authenticity
+    donkey donkeys flunkey hickey hockey hotkey hotkeys jockey jockeys keyboard keyboards keycap
+    keycaps keycode keycodes keydown keyed keyframe keyframes keyhole keying keyless keymap keymaps
+    keynote keynotes keypad keyphrase keyphrases keypoint keypoints keypress keyspace keyspaces
+    keystone keystroke keystrokes keyterm keyterms keyup keyword keywords lackey latchkey
+    malarkey mickey monkey monkeypatch monkeys passkeys smokey turkey turnkey whiskey whiskeys
+    keybinding keybindings keychord keysym keyevent keylogger keynesian
+    secretariat secretaries secretary secretarial secretion secretions undersecretary
+    detokenize detokenized detokenizer tokenise tokenised tokeniser tokenisers tokenising
+    tokenisation tokenization tokenize tokenized tokenizer tokenizers tokenizes tokenizing
+    pretokenize pretokenized pretokenizer retokenize
+    """
+
+# What a key is of, in plain data: `sort_key`, `sortKeys`, `sortkey`.
+_PLAIN_KEYS = """
+    alternate arrow attribute attr bucketing cache candidate child clustering column composite
+    config context dedup dedupe deduplication dict dictionary distribution doc document entity enum
+    event field foreign group grouping hash i18n idempotency index input issue item join json kafka
+    label locale lookup map mapping memo memoization memory message metadata metric modifier
+    musical natural object option order ordering output parent partition pivot primary projection
+    property question range record redis route routing row s3 setting shard shortcut sort sorting
+    state surrogate tag text translation unique vector
+    """.split()
+
+# Key in its other sense, before what it is the most important of.
+_MAIN_THINGS = """
+    achievement action actor advantage area argument aspect assumption benefit challenge change
+    character claim component concept conclusion consideration decision deliverable difference
+    differentiator driver element entity evidence fact factor feature figure finding
+    goal highlight idea indicator ingredient initiative insight issue learning lesson
+    milestone moment motivation objective observation obstacle outcome partner passage phrase
+    player point principle priority problem question quote reason recommendation requirement
+    responsibility result risk sentence skill stakeholder statistic stat step strategy strength
+    success symptom takeaway term theme topic trend variable word achievements activities
+    actions analyses capabilities companies competencies competitors criteria dependencies
+    discoveries entities opportunities people performance policies priorities responsibilities
+    strategies studies technologies
+    """.split()
+
 HARMLESS_WORDS: Final = frozenset(
     [
-        "author",
-        "authors",
-        "authored",
-        "authoring",
-        "authority",
-        "authorities",
-        "authoritative",
-        "authorship",
-        "coauthor",
-        "coauthors",
-        "authentic",
-        "authenticity",
-        "donkey",
-        "donkeys",
-        "hockey",
-        "hotkey",
-        "hotkeys",
-        "jockey",
-        "keyboard",
-        "keyboards",
-        "keyed",
-        "keyframe",
-        "keyframes",
-        "keyhole",
-        "keynote",
-        "keynotes",
-        "keypad",
-        "keyphrase",
-        "keyphrases",
-        "keypoint",
-        "keypoints",
-        "keyspace",
-        "keyspaces",
-        "keystone",
-        "keystroke",
-        "keystrokes",
-        "keyword",
-        "keywords",
-        "monkey",
-        "monkeypatch",
-        "monkeys",
-        "passkeys",
-        "turkey",
-        "whiskey",
-        "secretariat",
-        "secretaries",
-        "secretary",
-        "secretion",
-        "detokenize",
-        "detokenized",
-        "tokenization",
-        "tokenize",
-        "tokenized",
-        "tokenizer",
-        "tokenizers",
-        "tokenizes",
-        "tokenizing",
-        "pretokenized",
+        *_HARMLESS_WORDS.split(),
+        *(f"{word}key{plural}" for word in _PLAIN_KEYS for plural in ("", "s")),
     ]
 )
 
-# Runs of words of which the last or first is `key` or `token`, and that name plain data. A
-# number is a word of its own.
+_WORD = re.compile("[a-z]+|[0-9]+")
+# Runs of words that name plain data. A number is a word of its own.
 HARMLESS_PHRASES: Final = tuple(
+    tuple(_WORD.findall(phrase))
+    for phrase in (
+        *"""
+        added token|bos token|cls token|decoder token|end token|eos token|eot token|mask token
+        pad token|sep token|special token|special tokens|start token|stop token|stop tokens
+        unk token|token embedding|token embeddings|token id|token ids|token index|token logprob
+        token logprobs|token offset|token offsets|token span|token type|token types
+        token classification|token splitter|token text splitter|sort by key|group by key
+        last evaluated key|exclusive start key|key condition expression|projection keys
+        history messages key|input messages key|output messages key|messages key|memory keys
+        """.replace("\n", "|").split("|"),
+        *(f"{word} key{plural}" for word in _PLAIN_KEYS for plural in ("", "s")),
+        *(f"key {word}{plural}" for word in _MAIN_THINGS for plural in ("", "s")),
+    )
+    if phrase.strip()
+)
+# Those that are so only at the beginning of a name, or behind a dot: `api_key_details` is of a key.
+HARMLESS_BEGINNINGS: Final = frozenset(
     tuple(phrase.split())
     for phrase in """
-    added token|bos token|cls token|decoder token|end token|eos token|eot token|mask token
-    pad token|sep token|special token|special tokens|start token|stop token|stop tokens
-    unk token|token embedding|token embeddings|token id|token ids|token index|token logprob
-    token logprobs|token offset|token offsets|token span|token type|token types
-    token classification
-    cache key|candidate key|composite key|config key|dedup key|dedupe key|dict key|foreign key
-    grouping key|group key|hash key|idempotency key|index key|join key|lookup key|message key
-    metric key|natural key|object key|parent key|partition key|primary key|range key|row key
-    routing key|s 3 key|shard key|sort key|sorting key|surrogate key|translation key|unique key
-    key aspect|key aspects|key concept|key concepts|key contact|key contacts|key dates
-    key decision|key decisions|key detail|key details|key error|key event|key events|key fact
-    key facts|key feature|key features|key finding|key findings|key idea|key ideas|key insight
-    key insights|key issue|key issues|key item|key items|key learnings|key message
-    key messages|key metric|key metrics|key people|key performance|key phrase|key phrases
-    key player|key players|key point|key points|key question|key questions|key result
-    key results|key risk|key risks|key stat|key stats|key step|key steps|key takeaway
-    key takeaways|key term|key terms|key theme|key themes|key topic|key topics|key word
-    key words|key press|key code|key codes|key type|key schema
+    key account|key accounts|key binding|key bindings|key chord|key code|key codes|key column
+    key columns|key contact|key contacts|key date|key dates|key detail|key details|key down
+    key error|key event|key events|key field|key fields|key frame|key frames|key index
+    key info|key information|key item|key items|key length|key map|key mapping|key mappings
+    key message|key messages|key metric|key metrics|key name|key names|key path|key paths
+    key pattern|key prefix|key press|key schema|key separator|key signature|key size|key space
+    key stroke|key strokes|key type|key types|key up|key update|key updates|key usage
     """.replace("\n", "|").split("|")
     if phrase.strip()
 )
@@ -107,10 +121,13 @@ HARMLESS_PHRASES: Final = tuple(
 # A token or key name with one of these words counts something.
 COUNTING_WORDS: Final = frozenset(
     """
-    average avg budget ceiling consumed cost count counts duration first latency len length
-    limit limits max maximum mean median min minimum ms n num number per position price
-    quota rate ratio remaining seconds size sum threshold throughput tokens
-    total totals usage used
+    allowance average avg billed budget cap capacity ceiling consumed consumption cost costs
+    count counted counter counts duration estimate estimated first idx index
+    latency len length limit limits max maxtokens maximum mean median min minimum ms n num number
+    numtokens offset overlap pct per percent percentage pos position price pricing quota rate
+    ratio remaining seconds size spent stats statistics subtokens subtoken sum threshold
+    throughput tokencount tokencounts tokens tokenusage total totals totaltokens prompttokens
+    completiontokens inputtokens outputtokens usage used window
     """.split()
 )
 
@@ -118,6 +135,18 @@ COUNTING_WORDS: Final = frozenset(
 SAFE_NAMES: Final = frozenset(
     [
         "feature_flag.key",
+        "aws.secretsmanager.secret.arn",
+        "messaging.gcp_pubsub.message.ordering_key",
+        "traceloop.prompt.key",
+        "aspnetcore.authentication.result",
+        "aspnetcore.authentication.scheme",
+        "aspnetcore.authorization.policy",
+        "aspnetcore.authorization.result",
+        "aspnetcore.identity.password_check_result",
+        "aspnetcore.identity.token_purpose",
+        "aspnetcore.identity.token_verified",
+        "k8s.secret.name",
+        "k8s.secret.uid",
         "messaging.rocketmq.message.keys",
         "messaging.kafka.message.key",
         "messaging.rabbitmq.destination.routing_key",
@@ -155,7 +184,7 @@ VALUE_SHAPES: Final = tuple(
         ("ASIA", r"(?<![A-Za-z0-9])ASIA[A-Z0-9]{16}(?![A-Za-z0-9])"),
         ("AIza", r"AIza[A-Za-z0-9_\-]{20,}"),
         ("ya29.", r"ya29\.[A-Za-z0-9_\-]{16,}"),
-        ("xox", r"xox[abeoprs]-[A-Za-z0-9\-]{8,}"),
+        ("xox", r"xox[abcdeoprs](?:\.xox[a-z])?-[A-Za-z0-9\-%]{8,}"),
         ("xapp-", r"xapp-[A-Za-z0-9\-]{16,}"),
         ("hf_", r"(?<![A-Za-z0-9])hf_[A-Za-z0-9]{16,}"),
         ("r8_", r"(?<![A-Za-z0-9])r8_[A-Za-z0-9]{20,}"),
@@ -167,8 +196,41 @@ VALUE_SHAPES: Final = tuple(
         ("SK", r"(?<![A-Za-z0-9])SK[0-9a-f]{32}(?![A-Za-z0-9])"),
         ("npm_", r"npm_[A-Za-z0-9]{30,}"),
         ("pypi-AgE", r"pypi-AgE[A-Za-z0-9_\-]{16,}"),
-        ("_v1_", r"do[opr]_v1_[0-9a-f]{40,}"),
+        *((f"do{kind}_v1_", rf"do{kind}_v1_[0-9a-f]{{40,}}") for kind in "opr"),
         ("dapi", r"(?<![A-Za-z0-9])dapi[0-9a-f]{32}"),
+        *(
+            (f"{kind}-", rf"(?<![A-Za-z0-9]){kind}-[A-Za-z0-9_\-]{{16,}}")
+            for kind in "gldt glrt glcbt glptt glft glsoat glagent glimt glffct".split()
+        ),
+        ("GOCSPX-", r"GOCSPX-[A-Za-z0-9_\-]{16,}"),
+        ("nvapi-", r"nvapi-[A-Za-z0-9_\-]{20,}"),
+        ("csk-", r"(?<![A-Za-z0-9])csk-[A-Za-z0-9]{20,}"),
+        ("key-", r"(?<![A-Za-z0-9])key-[0-9a-f]{32}(?![A-Za-z0-9])"),
+        ("PMAK-", r"PMAK-[0-9a-f]{20,}-[0-9a-f]{20,}"),
+        ("xkeysib-", r"xkeysib-[A-Za-z0-9\-]{32,}"),
+        ("CFPAT-", r"CFPAT-[A-Za-z0-9_\-]{32,}"),
+        ("na1-", r"(?<![A-Za-z0-9])pat-(?:na|eu)[0-9]-[0-9a-f\-]{32,}"),
+        ("eu1-", r"(?<![A-Za-z0-9])pat-(?:na|eu)[0-9]-[0-9a-f\-]{32,}"),
+        *((f"sq0{kind}-", rf"sq0{kind}-[A-Za-z0-9_\-]{{20,}}") for kind in ("atp", "csp", "idp")),
+        ("AGE-SECRET-KEY-", r"AGE-SECRET-KEY-1[A-Z0-9]{30,}"),
+        ("sk_", r"(?<![A-Za-z0-9])sk_[0-9a-f]{40,}(?![A-Za-z0-9])"),
+        ("fw_", r"(?<![A-Za-z0-9])fw_[A-Za-z0-9]{22,}"),
+        ("dckr_pat_", r"dckr_(?:pat|oat)_[A-Za-z0-9_\-]{20,}"),
+        ("pscale_", r"pscale_(?:tkn|pw|oauth)_[A-Za-z0-9_\-.]{20,}"),
+        ("jina_", r"(?<![A-Za-z0-9])jina_[A-Za-z0-9]{30,}"),
+        ("e2b_", r"(?<![A-Za-z0-9])e2b_[0-9a-f]{30,}"),
+        ("sbp_", r"(?<![A-Za-z0-9])sbp_[0-9a-f]{32,}"),
+        ("sb_secret_", r"sb_secret_[A-Za-z0-9_\-]{20,}"),
+        ("phx_", r"(?<![A-Za-z0-9])phx_[A-Za-z0-9]{30,}"),
+        ("rpa_", r"(?<![A-Za-z0-9])rpa_[A-Za-z0-9]{30,}"),
+        ("sgp_", r"(?<![A-Za-z0-9])sgp_[A-Za-z0-9_]{32,}"),
+        ("glc_", r"(?<![A-Za-z0-9])glc_[A-Za-z0-9+/=]{32,}"),
+        ("wandb_v1_", r"wandb_v1_[A-Za-z0-9_]{20,}"),
+        ("dp.", r"(?<![A-Za-z0-9])dp\.(?:pt|st|sa|ct|scim|audit)\.[A-Za-z0-9_\-.]{30,}"),
+        (":APA91b", r"[A-Za-z0-9_\-]{8,40}:APA91b[A-Za-z0-9_\-]{60,}"),
+        ("AstraCS:", r"AstraCS:[A-Za-z0-9]{16,}(?::[0-9a-f]{32,})?"),
+        ("sig=", r"(?<=[?&;]sig=)[A-Za-z0-9%+/=\-_]{16,}"),
+        ("ignature=", r"(?<=[Ss]ignature=)[A-Za-z0-9%+/=\-_~]{20,}"),
         ("whsec_", r"whsec_[A-Za-z0-9+/=]{16,}"),
         ("shp", r"shp(?:at|ca|pa|ss)_[0-9a-fA-F]{24,}"),
         ("ntn_", r"(?<![A-Za-z0-9])ntn_[A-Za-z0-9]{24,}"),
@@ -225,22 +287,31 @@ URL_USER: Final = re.compile(r"://([A-Za-z0-9_\-.~%]{20,256})@")
 HEADER_LINES: Final = tuple(
     re.compile(
         rf"(?i)(?:(?<![\w\-])|(?<=\\[nrt])){before}"
-        r"((?:proxy-)?authorization|(?:set-)?cookie)"
-        r"(\\{0,3}[\"']?[ \t]{0,4}:(?!\s{0,4}\\{0,3}[\"'])[ \t]{0,4})"
+        r"((?:[a-z0-9]{1,20}-){0,4}(?:authorization|cookie2?))"
+        r"(\\{0,15}[\"']?[ \t]{0,4}:(?!\s{0,4}\\{0,15}[\"'])[ \t]{0,4})"
         rf"([^\r\n\\{until}]+)"
     )
     for before, until in ((r"(?<=\")", r"\""), (r"(?<=')", "'"), (r"(?<![\"'])", ""))
 )
 
 # `name = `, `"name": `, `--name=`, `name: Type = `: the value's verdict depends on the name's.
-# All on one line: what follows an empty `NAME=` is the next name.
+# All on one line: what follows an empty `NAME=` is the next name. A form writes `a[name]` as
+# `a%5Bname%5D`.
 NAME: Final = re.compile(
-    r"(?<![\w.\-])([A-Za-z_\-][\w.\-]{0,80})"
-    r"(\\{0,3}[\"']?\]?[ \t]{0,4}"
+    r"(?:(?<![\w.\-])|(?<=%5B)|(?<=%5b))([\w\-][\w.\-]{0,80})"
+    r"((?:%5[Dd])?\\{0,31}[\"']?\]?[ \t]{0,4}"
     r"(?::[ \t]{0,4}[A-Za-z_][\w.]{0,40}(?:\[[\w.,| ]{0,40}\])?(?: \| \w{1,40}){0,4} {1,2}=(?!=)"
-    r"|:=|=>|!?={1,3}|:(?!:))"
-    r"[ \t]{0,4}(?:[bBfFrRuU]{1,2}(?=[\"']))?)"
+    r"|:=|=>|->|→|：|!?={1,3}|:(?!:))"  # noqa: RUF001 - other separators than ASCII's
+    r"[ \t]{0,4}(?:!{1,2}\w{1,40}[ \t]{1,4})?(?:[bBfFrRuU]{1,2}(?=[\"']))?)"
 )
+# A value of YAML on the lines below its name.
+BLOCK: Final = re.compile(r"[|>][+\-0-9]{0,2}[ \t]{0,40}(?:#[^\n]*)?\r?\n")
+ITEM: Final = re.compile(r"\r?\n?([ \t]*-[ \t]{1,8})([^\s\"',;:()\[\]{}]{8,})[ \t]*(?=\r?\n|\Z)")
+# The rest of a line `NAME=...` of settings, which has characters of every kind.
+SETTING: Final = re.compile(r"[^\s\"'\\]+(?=[ \t]*(?:\r?\n|\Z))")
+# What opens a list, tuple or mapping, and what is in it.
+BRACKET: Final = re.compile(r"(?:[A-Za-z_]\w{0,40})?[\[({]")
+WITHIN: Final = re.compile(r"(\\{0,31})([\"'])|([\[({])|([\])}])|(\n)")
 # A string in quotes, within JSON once or twice escaped too: the closing quote has as many
 # backslashes as the opening one. It may be cut short. No two alternatives can begin alike.
 QUOTED: Final = re.compile(

@@ -253,6 +253,8 @@ class Settings:
         traces_dir: folder for the JSONL files; None for no files. By default `./traces`, or
             none where spans are sent somewhere.
         traces_max_bytes: size at which the oldest files of that folder are deleted.
+        media_dir: folder in which images, audio and the like are kept, once each, of which
+            inputs and outputs only say what they are; None keeps them nowhere.
         otlp_endpoint: an OTLP collector: a base address, or a full one ending in `/v1/traces`.
         otlp_headers: headers for it.
         spool_dir: folder of the durable spool.
@@ -276,6 +278,7 @@ class Settings:
     sample_rate: float | None = _setting(None, _rate)
     traces_dir: Path | None = _setting(DEFAULT_TRACES_DIR, _folder)
     traces_max_bytes: int = _setting(DEFAULT_MAX_BYTES, _size)
+    media_dir: Path | None = _setting(None, _folder)
     otlp_endpoint: str | None = _setting(None, endpoint)
     otlp_headers: tuple[tuple[str, str], ...] = _setting((), headers)
     spool_dir: Path | None = _setting(None, _folder)
@@ -317,6 +320,7 @@ class SettingsKeywords(TypedDict, total=False):
     sample_rate: float | None
     traces_dir: str | os.PathLike[str] | None
     traces_max_bytes: int
+    media_dir: str | os.PathLike[str] | None
     otlp_endpoint: str | None
     otlp_headers: Mapping[str, str] | str
     spool_dir: str | os.PathLike[str] | None
@@ -335,7 +339,7 @@ class SettingsKeywords(TypedDict, total=False):
 
 _FIELDS = {field.name: field for field in dataclasses.fields(Settings) if field.metadata}
 # None says "as if not given" for these; for the others it is a value of its own.
-_NONE_IS_A_VALUE = frozenset({"traces_dir"})
+_NONE_IS_A_VALUE = frozenset({"media_dir", "traces_dir"})
 
 
 def check_names(keywords: Mapping[str, object]) -> None:

@@ -28,6 +28,15 @@ from spanwise._stream import Stream
 
 def wrap(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
     """Return the callable in the shell of its kind."""
+    shell = _shell(function, plan)
+    if not hasattr(function, "__name__"):
+        _name_after(function, shell)
+    if inspect.isroutine(function) and not isinstance(function, types.FunctionType):
+        _give_methods_of(function, shell)
+    return shell
+
+
+def _shell(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
     called = _called(function)
     if inspect.isasyncgenfunction(called):
         return _async_generator(function, dataclasses.replace(plan, suspends=True))
@@ -38,6 +47,25 @@ def wrap(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
     if inspect.iscoroutinefunction(called):
         return _coroutine(function, plan)
     return _function(function, plan)
+
+
+def _name_after(function: Any, shell: Any) -> None:
+    """Name the shell of a partial after what it calls, not after a function in this module."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    for name in ("__name__", "__qualname__"):
+        setattr(shell, name, getattr(function, name, type(function).__name__))
+
+
+def _give_methods_of(function: Any, shell: Any) -> None:
+    """Give the shell the methods of a wrapper that is an object, as lru_cache's `cache_clear`.
+
+    `functools.wraps` copies what is in the object's `__dict__`; these are in its class.
+    """
+    for owner in type(function).__mro__[:-1]:
+        for name, member in vars(owner).items():
+            if not name.startswith("_") and inspect.isroutine(member):
+                vars(shell).setdefault(name, getattr(function, name))
 
 
 def is_stream(function: Callable[..., Any]) -> bool:
@@ -120,14 +148,19 @@ def _generator(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
             _guard.swallow("operation.start", fault)
         passing: list[Any] = [None]
         thrown: BaseException | None = None
-        steps: Generator[Any, Any, Any] | None = None
+        try:
+            steps: Generator[Any, Any, Any] = function(*args, **kwargs)
+        except BaseException as error:  # the arguments do not fit
+            try:
+                _left(observation, error, stream)
+            except Exception as fault:  # noqa: BLE001 - ours: the program sees its own error
+                _operation.abandon(observation, fault)
+            raise
+        del args, kwargs  # the inner generator holds them, as an undecorated one would
         while True:
             try:
                 # Thrown here, not in the except clause below: there the exception would
                 # become the __context__ of whatever the body raises later.
-                if steps is None:
-                    steps = function(*args, **kwargs)
-                    del args, kwargs  # the inner generator holds them, as an undecorated one would
                 if thrown is None:
                     passing.append(steps.send(passing.pop()))
                 else:
@@ -185,18 +218,26 @@ def _async_generator(function: Callable[..., Any], plan: Plan) -> Callable[..., 
             _guard.swallow("operation.start", fault)
         passing: list[Any] = [None]
         thrown: BaseException | None = None
-        steps: AsyncGenerator[Any, Any] | None = None
+        try:
+            steps: AsyncGenerator[Any, Any] = function(*args, **kwargs)
+        except BaseException as error:  # the arguments do not fit
+            try:
+                _left(observation, error, stream)
+            except Exception as fault:  # noqa: BLE001 - ours: the program sees its own error
+                _operation.abandon(observation, fault)
+            raise
+        del args, kwargs
+        step: Any = None
+        try:
+            step = _first_step(steps)
+        except Exception as fault:  # noqa: BLE001 - ours: the event loop knows the body too
+            _guard.swallow("shell.step", fault)
         while True:
             try:
-                if steps is None:
-                    steps = function(*args, **kwargs)
-                    del args, kwargs
-                    try:
-                        step = _first_step(steps)
-                    except Exception as fault:  # noqa: BLE001 - ours: nothing of theirs runs yet
-                        _guard.swallow("shell.step", fault)
-                        step = steps.__anext__()
-                    passing[0] = await step
+                if step is not None:
+                    first, step = step, None
+                    passing[0] = await first
+                    del first
                 elif thrown is None:
                     passing.append(await steps.asend(passing.pop()))
                 else:

@@ -1,16 +1,20 @@
 """Carry the OpenTelemetry context into threads, so that spans in a worker are children.
 
-A thread gets the context of the code that starts it; a task of a ThreadPoolExecutor that of the
-code that submits it. A pool's own worker threads get none: they outlive the task that made them.
+A thread gets the context of the code that starts it; a task of a ThreadPoolExecutor, or of a
+`multiprocessing.pool.ThreadPool`, that of the code that submits it. A pool's own workers, threads
+and forked processes, get none: they outlive the task that made them. Into another process it is
+carried by `inject` and `extract`.
 """
 
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import thread as pool_module
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import wrapt
@@ -19,6 +23,12 @@ from opentelemetry.context import _RUNTIME_CONTEXT, Context
 from spanwise import _guard
 
 _POOL_WORKER = pool_module._worker
+# By name: the modules are imported by those who use them.
+_PROCESS_WORKERS = frozenset(
+    {("concurrent.futures.process", "_process_worker"), ("multiprocessing.pool", "worker")}
+)
+_OTHER_POOLS = "multiprocessing.pool"
+_INTERPRETERS = "concurrent.futures.interpreter"
 
 # (owner, name, our wrapper), of those in place. Somebody else may wrap the same methods.
 _placed: list[tuple[Any, str, Any]] = []
@@ -30,14 +40,24 @@ def install() -> None:
     global _is_active
     _is_active = True
     _placed[:] = [entry for entry in _placed if _is_in_place(*entry)]
-    placed = {name for _, name, _ in _placed}
-    for owner, name, wrapper in (
-        (threading.Thread, "start", _start),
-        (ThreadPoolExecutor, "submit", _submit),
-    ):
-        if name not in placed:
-            wrapt.wrap_function_wrapper(owner, name, wrapper)
-            _placed.append((owner, name, vars(owner)[name]))
+    _place(threading.Thread, "start", _start)
+    _place(ThreadPoolExecutor, "submit", _submit)
+    _place(BaseProcess, "start", _start_process)
+    _place_in_other_pools()
+
+
+def _place_in_other_pools() -> None:
+    # The class of process pools, whose functions travel: the wrapper sees which one it is.
+    pool = getattr(sys.modules.get(_OTHER_POOLS), "Pool", None)
+    for name in ("apply_async", "_map_async", "imap", "imap_unordered"):
+        if hasattr(pool, name):
+            _place(pool, name, _hand_over)
+
+
+def _place(owner: Any, name: str, wrapper: Any) -> None:
+    if (owner, name) not in {(placed_on, placed) for placed_on, placed, _ in _placed}:
+        wrapt.wrap_function_wrapper(owner, name, wrapper)
+        _placed.append((owner, name, vars(owner)[name]))
 
 
 def uninstall() -> None:
@@ -70,9 +90,13 @@ def _prepare(thread: Any) -> None:
     """Have the thread's `run` begin in the context of now."""
     context = _RUNTIME_CONTEXT.get_current()
     own = vars(thread)
+    target = own.get("_target")
+    if getattr(target, "__module__", None) == _OTHER_POOLS:
+        _place_in_other_pools()  # if it was loaded only now
+        return
     if not context or "_started" not in own or thread._started.is_set():
         return  # nothing to carry, or a thread that start() will refuse
-    if own.get("_target") is _POOL_WORKER:
+    if target is _POOL_WORKER:
         return
     run, was_own = thread.run, "run" in own
 
@@ -87,12 +111,38 @@ def _prepare(thread: Any) -> None:
     own["run"] = run_in_context
 
 
+def _start_process(wrapped: Callable[[], None], process: Any, args: Any, kwargs: Any) -> None:
+    target = vars(process).get("_target")
+    worker = getattr(target, "__module__", None), getattr(target, "__name__", None)
+    if _is_active and worker in _PROCESS_WORKERS:
+        # Forked, it would keep the context of now for all the tasks that it is ever given.
+        _run(Context(), wrapped)
+    else:
+        wrapped(*args, **kwargs)
+
+
 def _submit(wrapped: Callable[..., Any], pool: Any, args: Any, kwargs: Any) -> Any:
-    if _is_active and args:
+    if _is_active and args and not _is(pool, _INTERPRETERS, "InterpreterPoolExecutor"):
         context = _RUNTIME_CONTEXT.get_current()
         if context:
             args = (functools.partial(_run, context, args[0]), *args[1:])
     return wrapped(*args, **kwargs)
+
+
+def _hand_over(wrapped: Callable[..., Any], pool: Any, args: Any, kwargs: Any) -> Any:
+    context = _RUNTIME_CONTEXT.get_current()
+    if _is_active and context and _is(pool, _OTHER_POOLS, "ThreadPool"):
+        if args:
+            args = (functools.partial(_run, context, args[0]), *args[1:])
+        elif "func" in kwargs:
+            kwargs = {**kwargs, "func": functools.partial(_run, context, kwargs["func"])}
+    return wrapped(*args, **kwargs)
+
+
+def _is(pool: Any, module: str, name: str) -> bool:
+    """Return whether the pool is of a class whose module need not be loaded."""
+    loaded = sys.modules.get(module)
+    return loaded is not None and isinstance(pool, getattr(loaded, name, ()))
 
 
 def _run(context: Context, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -20,8 +20,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
+from spanwise import _media
 from spanwise import _raw_fields as raw
-from spanwise._masking import MASK
+from spanwise._secret_patterns import MASK
 
 if TYPE_CHECKING:
     from spanwise._encoding import Walk
@@ -32,7 +33,7 @@ MARGIN: Final = 4096  # read on both sides of a cut, so that a secret across it 
 LONGEST_BYTES_AS_TEXT: Final = 1024
 _LONGEST_REPR = 100
 _LARGEST_INT = 2**63 - 1
-_PRINTED_BITS = 4096
+_PRINTED_BITS = 2048  # 617 digits: Python can be told to print no more than 640
 
 
 class Excerpt:
@@ -132,7 +133,8 @@ def _float(walk: Walk, value: Any, depth: int) -> Any:
 
 
 def _str(walk: Walk, value: Any, depth: int) -> Any:
-    return walk.text(str.__str__(value))
+    text = str.__str__(value)
+    return walk.text(text) if len(text) < _media.SMALLEST else walk.long_text(text)
 
 
 def _excerpt(walk: Walk, value: Any, depth: int) -> Any:
@@ -160,7 +162,17 @@ def _bytes(walk: Walk, value: Any, depth: int) -> Any:
         else:
             if text.isprintable() or text.isspace():
                 return walk.text(text)
-    return {"$type": raw.type_name(type(value)), "bytes": length}
+    walk.bytes_left -= 160
+    kind = raw.type_name(type(value))
+    if length < _media.SMALLEST:  # a key, perhaps, which its hash would give away
+        return {"$type": kind, "bytes": length}
+    # Read by slices, of which no subclass is asked.
+    return _media.describe_bytes(
+        length,
+        lambda begin, end: bytes(base.__getitem__(value, slice(begin, end))),
+        walk.encoder.keeper,
+        kind,
+    )
 
 
 def _datetime(walk: Walk, value: Any, depth: int) -> Any:
@@ -190,6 +202,22 @@ def _printed(method: Callable[[Any], str]) -> Handler:
     return printed
 
 
+def _fraction(walk: Walk, value: Any, depth: int) -> Any:
+    parts = (raw.attribute(value, "_numerator"), raw.attribute(value, "_denominator"))
+    if any(type(part) is not int for part in parts):
+        return _opaque(walk, value, depth)
+    above, below = (encode_int(walk, part, depth) for part in parts)
+    return str(above) if below == 1 else f"{above}/{below}"
+
+
+def _path(walk: Walk, value: Any, depth: int) -> Any:
+    # Since Python 3.12 a path keeps the texts that it was made of, and reads them to be shown.
+    texts = raw.attribute(value, "_raw_paths")
+    if type(texts) is list and any(type(text) is not str for text in texts):
+        return _opaque(walk, value, depth)
+    return _printed_path(walk, value, depth)
+
+
 def _pattern(walk: Walk, value: Any, depth: int) -> Any:
     return walk.encode(value.pattern, depth)
 
@@ -209,8 +237,11 @@ def _range(walk: Walk, value: Any, depth: int) -> Any:
 
 
 def _enum(walk: Walk, value: Any, depth: int) -> Any:
-    held = raw.attribute(value, "_value_")
-    return walk.encode(held if is_plain(type(held)) else raw.attribute(value, "_name_"), depth)
+    for name in ("_value_", "_name_"):
+        held = raw.attribute(value, name)
+        if is_plain(type(held)):
+            return walk.encode(held, depth)
+    return _opaque(walk, value, depth)
 
 
 def _callable(walk: Walk, value: Any, depth: int) -> Any:
@@ -242,6 +273,7 @@ def _class(walk: Walk, value: Any, depth: int) -> Any:
 
 
 def _secret(walk: Walk, value: Any, depth: int) -> Any:
+    walk.masked += 1
     return MASK
 
 
@@ -254,7 +286,12 @@ def _array(walk: Walk, value: Any, depth: int) -> Any:
             continue
         try:
             found = getattr(value, name)
-            described[name] = [int(n) for n in found] if name == "shape" else walk.text(str(found))
+            if name == "shape":
+                described[name] = [int(n) for n in found]
+            elif raw.type_name(type(found)).split(".", 1)[0] in _ARRAY_LIBRARIES:
+                described[name] = walk.text(str(found))
+            else:  # pandas lets a program define types of its own
+                described[name] = raw.type_name(type(found))
         except Exception:  # noqa: BLE001, S112 - a lazy array may have no shape yet
             continue
     return described
@@ -270,7 +307,7 @@ def _opaque(walk: Walk, value: Any, depth: int) -> Any:
     if walk.encoder.represent:
         try:
             text = repr(value)
-        except Exception:  # noqa: BLE001 - the user's code; its type is named instead
+        except (Exception, SystemExit):  # noqa: BLE001 - the program's; its type is named instead
             text = None
         if type(text) is str:
             # Masked before it is cut: half of a secret no longer looks like one.
@@ -281,6 +318,7 @@ def _opaque(walk: Walk, value: Any, depth: int) -> Any:
 
 Handler = Callable[["Walk", Any, int], Any]
 _complex = _printed(complex.__repr__)
+_printed_path = _printed(pathlib.PurePath.__str__)
 NESTING: frozenset[Handler] = frozenset(
     {_list, _tuple, _deque, _set, _dict, _namespace, _record, _exception}
 )
@@ -304,15 +342,15 @@ HANDLERS: dict[type, Handler] = {
     complex: _complex,
     uuid.UUID: _printed(uuid.UUID.__str__),
     decimal.Decimal: _printed(decimal.Decimal.__str__),
-    fractions.Fraction: _printed(fractions.Fraction.__str__),
+    fractions.Fraction: _fraction,
     datetime.datetime: _datetime,
     datetime.date: _printed(datetime.date.isoformat),
     datetime.timedelta: _printed(datetime.timedelta.__str__),
     datetime.time: _time,
     re.Pattern: _pattern,
-    type(pathlib.Path()): _printed(pathlib.PurePath.__str__),
-    pathlib.PurePosixPath: _printed(pathlib.PurePath.__str__),
-    pathlib.PureWindowsPath: _printed(pathlib.PurePath.__str__),
+    type(pathlib.Path()): _path,
+    pathlib.PurePosixPath: _path,
+    pathlib.PureWindowsPath: _path,
     types.SimpleNamespace: _namespace,
     types.FunctionType: _callable,
     types.BuiltinFunctionType: _callable,
@@ -356,6 +394,7 @@ _ARRAYS = frozenset(
         ("torch", "Tensor"),
     }
 )
+_ARRAY_LIBRARIES = frozenset({"ml_dtypes", *(module.split(".", 1)[0] for module, _ in _ARRAYS)})
 _NUMPY_SCALARS = frozenset(
     ("numpy", name)
     for name in [

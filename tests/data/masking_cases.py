@@ -63,6 +63,18 @@ http.request.header.authorization http.request.header.x-api-key gen_ai.openai.ap
 db.connection.password rpc.metadata.authorization
 monkeyKey keyboard_password author_token tokenizer_secret primary_key_password cache_key_secret
 max_tokens_secret token_count_password secretary_password
+AZURE_AD_TOKEN sas_token SharedAccessKey awsSecretKey SecretAccessKey aws_session_token
+publishable_key restricted_key signing_secret SLACK_SIGNING_SECRET PRIVATE-TOKEN CI_JOB_TOKEN
+HUGGINGFACEHUB_API_TOKEN LANGCHAIN_API_KEY LITELLM_MASTER_KEY COHERE_API_KEY MISTRAL_API_KEY
+groqKey DATABRICKS_TOKEN snowflake_password TWILIO_AUTH_TOKEN SENDGRID_API_KEY weaviateApiKey
+REDIS_AUTH sasl_plain_password ssl.keystore.password identitytoken registry_auth _authToken
+NODE_AUTH_TOKEN TWINE_PASSWORD access_token_secret consumerKey DD_APP_KEY sessionKey
+X-XSRF-TOKEN XSRF-TOKEN deployKey passPhrase pass_word userpassword MYSQL_PWD PGPASSWORD
+totpSecret recovery_key walletPrivateKey fernet_key jwtSecret secretKeyRef bearerToken
+X-Amz-Credential X-Vault-Token X-Shopify-Access-Token api_key_v2 key1 secondaryKey tokenValue
+token_hash fcm_token resetToken nextPageToken api_key[] user[password] api\u00b7key api/key authz
+creds DB_CREDS _csrf xsrf jwe smtp_pass dbPass POSTGRES_PASS redis-pass user.pass adminPass
+api_key_details api_key_info sort_api_key key_value tokenText MINIO_SECRET_KEY key_id
 """.split()
 
 # --- texts that hold a secret, each with the part that must be gone --------------------------
@@ -206,8 +218,105 @@ _TEMPLATES: dict[str, str] = {
     "JSON key and value": '{{"Key": "db_password", "Value": "{s}"}}',
     "error message": "AuthenticationError: Incorrect API key provided: api_key='{s}'",
     "traceback": 'File "app.py", line 3, in login\n    login(user, password="{s}")',
+    "option of a command": "mysql --password {s} --user root app",
+    "option of a command in quotes": "deploy --api-key '{s}' --verbose",
+    "variable before a command": "PGPASSWORD={s} psql -h db",
+    "user of curl": "curl -u jane:{s} https://acme.com",
+    "password of sshpass": "sshpass -p {s} ssh jane@acme.com",
+    "password of mysql": "mysql -uroot -p{s} app",
+    "login of docker": "docker login -u jane -p {s} acme.com",
+    "password of redis-cli": "redis-cli -a {s} ping",
+    "arguments as a list": "Command '['mysql', '--password', '{s}']' returned 1",
+    "header among arguments": "Command '['curl', '-H', 'X-Api-Key: {s}']' returned 1",
+    "JSON list of arguments": '["mysql", "--password", "{s}", "app"]',
+    "JSON list of arguments of curl": '["curl", "-u", "jane:{s}"]',
+    "JSON list of a user": '{{"argv": ["-u", "jane:{s}"]}}',
+    "XML": "<user>jane</user><password>{s}</password>",
+    "XML with a namespace": "<ns1:apiKey>{s}</ns1:apiKey>",
+    "XML of SOAP": '<wsse:Password Type="x#PasswordText">{s}</wsse:Password>',
+    "XML with CDATA": "<Password><![CDATA[{s}]]></Password>",
+    "XML attribute": '<user name="jane" password="{s}"/>',
+    "XML setting": '<add key="ApiKey" value="{s}"/>',
+    "XML property": '<property name="password">{s}</property>',
+    "XML in XML": "&lt;password&gt;{s}&lt;/password&gt;",
+    "XML that was cut": "<user>jane</user><password>{s}",
+    "HTML field": '<input type="hidden" name="csrf_token" value="{s}">',
+    "HTML meta": '<meta name="csrf-token" content="{s}" />',
+    "YAML in flow style, list": "api_keys: ['{s}', 'b']",
+    "YAML with a tag": "password: !!str {s}",
+    "call": "auth=HTTPBasicAuth('jane', '{s}')",
+    "repr of a tuple": "Session(auth=('jane', '{s}'), timeout=5)",
+    "repr of a list": "{{'user': 'jane', 'api_keys': ['a', '{s}']}}",
+    "repr of a record in a record": "Client(api_key=Secret(value='{s}'))",
+    "repr of headers as pairs": "[('Accept', '*/*'), ('Authorization', 'Bearer {s}')]",
+    "repr of headers as bytes": "[(b'authorization', b'{s}')]",
+    "environment in source": "os.environ.setdefault('API_KEY', '{s}')",
+    "query in a query": "https://acme.com/?next=https%3A%2F%2Facme.com%2F%3Fapi_key%3D{s}%26a%3Db",
+    "JSON in a query": "https://acme.com/?data=%7B%22password%22%3A%22{s}%22%7D",
+    "JSON in a query, twice encoded": "x=%257B%2522password%2522%253A%2522{s}%2522%257D",
+    "form with brackets": "user%5Bpassword%5D={s}&user%5Bname%5D=jane",
+    "multipart form": '--b\r\nContent-Disposition: form-data; name="password"\r\n\r\n{s}\r\n--b--',
+    "header of another kind": "Host: acme.com\r\nX-Forwarded-Authorization: Custom {s}\r\n",
+    "sentence": "the password is {s}.",
+    "sentence of a change": "Your password was set to {s}",
+    "two words": "API key: {s}",
+    "arrow": "password -> {s}",
+    "netrc": "machine acme.com login jane password {s}",
+    "SQL": "ALTER USER jane WITH ENCRYPTED PASSWORD '{s}'",
+    "SQL of MySQL": "CREATE USER jane IDENTIFIED BY '{s}'",
+    "SQL of a plugin": "CREATE USER a IDENTIFIED WITH mysql_native_password BY '{s}'",
+    "SQL without quotes": "CREATE USER jane IDENTIFIED BY {s};",
+    "SQL option": "CREATE SECRET (TYPE S3, KEY_ID 'x', SECRET '{s}')",
+    "SQL for a user": "SET PASSWORD FOR 'jane'@'acme' = '{s}'",
+    "connection string of a bus": "Endpoint=sb://acme/;SharedAccessKeyName=n;SharedAccessKey={s}=",
+    "GraphQL": 'mutation {{ login(email: "jane", password: "{s}") {{ id }} }}',
+    "signature of an address": "https://acme.blob/a?sv=1&sig={s}aaaaaaa%3D",
+    "npmrc": "//registry.acme.com/:_authToken={s}",
+    "short name": "DB_PASS={s}",
+    "short name in JSON": '{{"smtp_pass": "{s}"}}',
+    "name that begins with a number": "2captcha_key={s}",
     "Azure": "DefaultEndpointsProtocol=https;AccountName=a;AccountKey={s};EndpointSuffix=x",
 }
+
+# Of several lines: in JSON that was cut their line ends are escaped, and they are not told apart.
+_LINES: dict[str, str] = {
+    "YAML block": "db:\n  password: |\n    {s}\n    more\n  port: 1",
+    "YAML folded block": "password: >-\n  {s}\nuser: jane",
+    "YAML list": "api_keys:\n  - {s}\n  - b\n",
+    "property list": "<key>API_KEY</key>\n<string>{s}</string>",
+    ".env with all characters": "DEBUG=1\nSECRET_KEY=abc(&{s})#$x\nA=1",
+    "Dockerfile": "FROM python\nENV API_KEY {s}\n",
+    "many times escaped": "log "
+    + json.dumps(json.dumps(json.dumps(json.dumps({"password": "{s}"}))))
+    .replace("{", "{{")
+    .replace("}", "}}")
+    .replace("{{s}}", "{s}"),
+}
+LINE_TEXTS = {name: template.format(s=SECRET) for name, template in _LINES.items()}
+
+# Lists that are command lines, with the position of what is hidden.
+SECRET_ARGUMENTS: list[list[str]] = [
+    ["mysql", "--password", SECRET],
+    ["--password", SECRET],
+    ["curl", "-H", f"Authorization: Bearer {SECRET}"],
+    ["/usr/bin/curl", "--user", f"jane:{SECRET}"],
+    ["-u", f"jane:{SECRET}"],
+    ["mysql", f"-p{SECRET}", "app"],
+    ["sshpass", "-p", SECRET, "ssh"],
+    ["docker", "login", "-u", "jane", "-p", SECRET],
+    ["deploy", "--api-key", SECRET, "--verbose"],
+    ["deploy", f"--token={SECRET}"],
+    ["psql", "-c", f"ALTER USER jane PASSWORD '{SECRET}'"],
+    ["env", f"API_KEY={SECRET}", "app"],
+]
+HARMLESS_ARGUMENTS: list[list[Any]] = [
+    ["docker", "run", "-u", "1000:1000", "-p", "8080:80", "image"],
+    ["git", "push", "-u", "origin", "HEAD:main"],
+    ["app", "--max-tokens", "512", "--sort-key", "name", "--author", "Jane"],
+    ["app", "--no-auth", "file", "--password-stdin", "x"],
+    ["mysql", "-P", "3306", "-p", "app"],
+    ["-", "--", "-1", 5, None],
+]
 
 SECRET_TEXTS: dict[str, tuple[str, str]] = {
     **KEY_TEXTS,
@@ -397,6 +506,38 @@ HARMLESS_NAMES: list[tuple[str, Any]] = [
     ("compass", "north"),
     ("message", "hello"),
     ("description", "a tool"),
+    # again in other spellings: plural, joined, dotted, in capitals, with numbers
+    *(
+        (name, 7)
+        for name in """
+        subtokens tokenCounts input_token_details output_token_details thoughtsTokenCount
+        toolUsePromptTokenCount cachedContentTokenCount cacheReadInputTokens MAX_TOKENS max-tokens
+        ephemeral_5m_input_tokens billed_units.input_tokens token_idx token_pos token_percentage
+        tokens_in tokens_out tokensUsed input_cost_per_token price_per_1k_tokens
+        gen_ai.usage.reasoning.output_tokens gen_ai.client.token.usage llm.request.max_tokens
+        n_keys MaxKeys totaltokens key_usage_count
+    """.split()
+    ),
+    *(
+        (name, "text")
+        for name in """
+        primary_keys PRIMARY_KEY PrimaryKey primarykey primary-key primary.key foreign_keys
+        foreignkey partitionKey sortkey sort_keys sort_by_key groupByKey cache_keys cachekey
+        cacheKeyPrefix dictKeys json_key mapKey redis_key kafka.key document_key entityKey eventKey
+        record_key issue_key i18n_key label_key tagKeys metric_key setting_key optionKey column_key
+        index_key state_key input_key output_keys memory_key text_key metadata_key vector_key
+        parent_key routing_keys LastEvaluatedKey ExclusiveStartKey KeyConditionExpression attr_key
+        key_benefits keyStrengths key_requirements key_challenges key_questions keyQuotes
+        key_stakeholders key_objectives key_drivers key_trends key_actions key_milestones
+        summary.key_points top_key_findings key_info key_name keyPrefix key_path key_columns
+        key_mapping keyBindings keymap keydown keyUp keypress keycode keycaps keyless keyed_by
+        shortcut_key arrow_keys musical_key key_signature turnkey lackey mickey keyterms
+        coauthored authorships undersecretary tokeniser tokenisation TokenTextSplitter
+        aws.secretsmanager.secret.arn messaging.gcp_pubsub.message.ordering_key
+        traceloop.prompt.key k8s.secret.name aspnetcore.authorization.policy
+        azure.cosmosdb.operation.sub_status_code
+    """.split()
+    ),
 ]
 
 # Under any name None and the booleans say whether there is a secret, not which.
@@ -500,6 +641,41 @@ HARMLESS_TEXTS = [
     '["the key", "be brief"]',
     '{"usage": {"prompt_tokens": 12, "details": {"cached_tokens": 0}}}',
     '{"api_key": null, "has_password": true}',
+    "Use --password to pass the password.",
+    "The --api-key option is required.",
+    "usage: deploy [-h] [--api-key API_KEY] [--token TOKEN] region",
+    "List<Token> tokens = new ArrayList<>();",
+    "Promise<Token> getToken(): Promise<Token>",
+    "if a < token and b > key: break",
+    "The token is base64-encoded.",
+    "The password is stored as SHA256.",
+    "The token is used to sign in.",
+    "The password was changed to improve security",
+    "the key is to be brief",
+    "token limit reached",
+    "Password reset instructions were sent",
+    "He was identified by 'Jane'",
+    "docker run -u 1000:1000 -p 8080:80 image",
+    "git push -u origin main",
+    "curl -X POST https://acme.com/a -d '{\"a\": 1}'",
+    "Keys:\n- point one\n- point two",
+    "keys = [k for k in mapping]",
+    "token: [a-z]+",
+    "<h1>Password reset</h1><p>Click the link.</p>",
+    '<label for="password">Password</label>',
+    '<input type="text" name="author" value="Jane">',
+    "<author>Jane</author><maxTokens>512</maxTokens>",
+    "SELECT password FROM users WHERE name = 'jane'",
+    "password VARCHAR(255) NOT NULL",
+    "key 'name' not found",
+    'secret "db-creds" not found',
+    "unexpected token 'foo' at line 3",
+    "tests pass: 12, fail: 0",
+    'We will pass, and pass "it" on',
+    '("key", "value", "other")',
+    "token_usage={'prompt_tokens': 5, 'model': 'x'}",
+    '<a href="/auth/login">Log in</a><div class="token">hello</div>',
+    "app --author Jane --keywords a,b --max-tokens 512 --sort-key name",
     '"a JSON string about tokens"',
     "{not json: at all",
     "",

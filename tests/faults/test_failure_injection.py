@@ -49,13 +49,15 @@ class Injected:
             return
         if self.where:
             return  # one failure a run: what handles it works
-        if caller.f_code.co_name == "__del__":
+        if "__del__" in (caller.f_code.co_name, called):
             return  # what fails there reaches nobody
         if event == "call" and not frame.f_code.co_filename.startswith(SOURCES):
             if calls_the_program(frame):
                 return
         elif event == "c_call" and caller.f_code.co_name == "call":
             return  # a shell that hands a value on, or steps the program's own generator
+        elif event == "c_call" and called == "__exit__":
+            return  # a lock that could not be given back would stop every other thread
         self.calls += 1
         if self.calls == self.at:
             line = f"{Path(caller.f_code.co_filename).name}:{caller.f_lineno}"

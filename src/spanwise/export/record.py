@@ -15,8 +15,10 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, StatusCode
 
-from spanwise import semconv
-from spanwise._masking import MASK, Masker
+from spanwise import _state, semconv
+from spanwise._masking import Masker
+from spanwise._media import SMALLEST, Keeper, describe_bytes, in_text
+from spanwise._secret_patterns import MASK
 from spanwise.instrumentation.vocabulary import (
     CONTENT_ATTRIBUTES,
     CONTENT_EVENTS,
@@ -143,6 +145,7 @@ def make_record(
     identity: Mapping[str, Any] | None = None,
     resource: Mapping[str, Any],
     parent_is_trace: bool = False,
+    keeper: Keeper | None = None,
 ) -> Record:
     """Make the masked record of an ended span.
 
@@ -153,11 +156,14 @@ def make_record(
         identity: attributes to add where the span does not have them.
         resource: masked attributes of the process.
         parent_is_trace: whether the parent stands for the trace.
+        keeper: where images and the like that a third party put into the span are kept.
     """
-    attributes = masked_attributes({**(identity or {}), **(span.attributes or {})}, masker)
-    if not capture_content:
-        attributes = _without_content(attributes)
     scope = span.instrumentation_scope
+    is_ours = scope is not None and scope.name == SCOPE_NAME
+    given = {**(identity or {}), **(span.attributes or {})}
+    attributes = masked_attributes(given if is_ours else _without_media(given, keeper), masker)
+    if not capture_content:
+        attributes = without_content(attributes)
     message = span.status.description
     return Record(
         span=span,
@@ -167,7 +173,7 @@ def make_record(
             Event(
                 masker.text(valid(event.name)),
                 event.timestamp,
-                _event_attributes(event, masker, capture_content=capture_content),
+                _event_attributes(event, masker, keeper, capture_content=capture_content),
             )
             for event in span.events
         ),
@@ -197,7 +203,12 @@ def masked_attributes(attributes: Mapping[str, Any], masker: Masker) -> dict[str
         name = masker.text(valid(key))
         if name in masked:  # two keys that are nothing but a secret
             name = f"{name} #{len(masked)}"
-        masked[name] = MASK if masker.hides(key, value) else _masked(value, masker)
+        if masker.hides(key, value):
+            masked[name] = MASK
+            if type(value) is not str or value != MASK:
+                _state.count("masked")
+        else:
+            masked[name] = masked_value(value, masker)
     return masked
 
 
@@ -218,7 +229,8 @@ def from_json(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _without_content(attributes: Mapping[str, Any]) -> dict[str, Any]:
+def without_content(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes without those that hold inputs and outputs, in any vocabulary."""
     return {
         key: value
         for key, value in attributes.items()
@@ -226,19 +238,42 @@ def _without_content(attributes: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _event_attributes(event: Any, masker: Masker, *, capture_content: bool) -> dict[str, Any]:
-    attributes = masked_attributes(event.attributes or {}, masker)
+def _without_media(attributes: Mapping[str, Any], keeper: Keeper | None) -> dict[str, Any]:
+    return {key: _without_medium(value, keeper) for key, value in attributes.items()}
+
+
+def _without_medium(value: Any, keeper: Keeper | None) -> Any:
+    kind = type(value)
+    if kind is str:
+        return value if len(value) < SMALLEST else in_text(value, keeper)
+    if kind is bytes and len(value) >= SMALLEST:
+        marker = describe_bytes(len(value), lambda begin, end: value[begin:end], keeper)
+        return orjson.dumps(marker).decode()
+    if kind is tuple or kind is list:
+        return tuple(_without_medium(item, keeper) for item in value)
+    return _without_media(value, keeper) if isinstance(value, Mapping) else value
+
+
+def _event_attributes(
+    event: Any, masker: Masker, keeper: Keeper | None, *, capture_content: bool
+) -> dict[str, Any]:
+    attributes = masked_attributes(_without_media(event.attributes or {}, keeper), masker)
     if capture_content:
         return attributes
     if event.name.startswith(CONTENT_EVENTS):
         return {}
-    return _without_content(attributes)
+    return without_content(attributes)
 
 
-def _masked(value: Any, masker: Masker) -> Any:
+def masked_value(value: Any, masker: Masker) -> Any:
+    """Return one attribute's value with secrets replaced, in a form that every format holds."""
     kind = type(value)
     if kind is str:
-        return masker.text(valid(value))
+        text = valid(value)
+        masked = masker.text(text)
+        if masked is not text and masked != text:
+            _state.count("masked")
+        return masked
     if kind is int and not -_LARGEST_INT <= value <= _LARGEST_INT:
         return str(value)  # neither JSON's readers nor the protocol can hold it
     if kind is bytes:
@@ -247,9 +282,14 @@ def _masked(value: Any, masker: Masker) -> Any:
     if kind is tuple or kind is list:
         if masker.is_secret_pair(value):
             return (value[0], MASK)
-        return tuple(_masked(item, masker) for item in value)
+        hidden = masker.hidden_arguments(value)
+        return tuple(hidden.get(i) or masked_value(item, masker) for i, item in enumerate(value))
     if isinstance(value, Mapping):
-        return masked_attributes(value, masker)
+        mapping = masked_attributes(value, masker)
+        for name in ("value", "Value"):
+            if name in mapping and masker.names_a_secret(value.items()):
+                mapping[name] = MASK
+        return mapping
     return valid(str(value)) if isinstance(value, str) else value
 
 

@@ -24,6 +24,7 @@ from spanwise import _guard, _state, semconv
 from spanwise._calls import call_of
 from spanwise._identity import Scope, current_scope
 from spanwise._masking import Masker
+from spanwise._media import Keeper
 from spanwise._sampling import Sampling
 from spanwise.export.call_recordings import CallRecordings
 from spanwise.export.record import SCOPE_NAME, Record, make_record, masked_attributes
@@ -60,6 +61,7 @@ class Wiring:
         resource: attributes over those of the spans' resource.
         filtering: drops what a provider that is not ours started in traces we leave out.
         recordings: gets the arguments of calls.
+        keeper: where images and the like, of which spans only say what they are, are kept.
     """
 
     sinks: Sequence[Sink] = ()
@@ -68,6 +70,7 @@ class Wiring:
     resource: Mapping[str, Any] = field(default_factory=dict)
     filtering: Sampling | None = None
     recordings: CallRecordings | None = None
+    keeper: Keeper | None = None
 
 
 class DelegatingSpanProcessor(SpanProcessor):
@@ -161,6 +164,7 @@ class DelegatingSpanProcessor(SpanProcessor):
         return arrived
 
     def _started(self, span: Span, parent_context: Context | None, wiring: Wiring) -> None:
+        _state.count("spans.started")
         context = parent_context if parent_context is not None else context_api.get_current()
         span_context = span.get_span_context()
         parent_context_ids = trace_api.get_current_span(context).get_span_context()
@@ -233,6 +237,7 @@ class DelegatingSpanProcessor(SpanProcessor):
             identity=scope.attributes() if scope is not None else None,
             resource=self._described(span.resource, wiring),
             parent_is_trace=opened is not None and opened.parent_is_trace,
+            keeper=wiring.keeper,
         )
 
     def _described(self, resource: Resource, wiring: Wiring) -> Mapping[str, Any]:

@@ -1,0 +1,235 @@
+"""Find and mask what is assigned to secret names in a text: code, JSON, YAML, settings, forms."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from spanwise import _secret_patterns as patterns
+from spanwise._secret_names import Verdict
+from spanwise._secret_patterns import MASK
+
+_DEEP_QUOTE = re.compile(r"(\\{4,31})([\"'])")
+_ANYTHING = re.compile(r"(?s).*")
+_BEFORE_A_KEY = re.compile(r"(?i)\b(?:api|access|auth|secret|private|refresh|bearer) $")
+_NUMBER = re.compile(r"[0-9][0-9.,_/%kKmMeE+\-]*")
+_NO_SECRETS = frozenset({"None", "null", "True", "False", "true", "false"})
+# Of a value without quotes, what is looked at to tell a credential from prose. Bounded: the
+# text behind a name that turned out to be harmless is looked at again.
+_LOOKED_AT = 64
+_GLANCE = 24
+
+
+def without_assigned(text: str, verdict_of: Callable[[str], Verdict]) -> str:
+    """Return the text with the values that are assigned to secret names masked."""
+    parts: list[str] = []
+    done = position = 0
+    scan = _Scan(text)
+    while (match := patterns.NAME.search(text, position)) is not None:
+        # Behind a harmless name, or in its value, there may be another.
+        position = match.end()
+        verdict = verdict_of(match[1])
+        if verdict is Verdict.SAFE:
+            continue
+        found = scan.value(match, verdict)
+        if found is None:
+            continue
+        position, pieces = found
+        for start, end in pieces:
+            parts += [text[done:start], MASK]
+            done = end
+    return "".join([*parts, text[done:]]) if parts else text
+
+
+class _Scan:
+    """Finds the values of names in one text, from its beginning to its end.
+
+    Args:
+        text: what is looked at; each part of it once, or a bounded number of times.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        # How much may be looked at in brackets with nothing in them to mask: they may be nested.
+        self._allowance = 2 * len(text) + 4096
+
+    def value(
+        self, name: re.Match[str], verdict: Verdict
+    ) -> tuple[int, list[tuple[int, int]]] | None:
+        """Return where to go on, and from where to where the value has to be masked."""
+        text, start = self._text, name.end()
+        quoted = patterns.QUOTED.match(text, start) or _deeply_quoted(text, start)
+        if quoted is not None:
+            opening = _opening_quote(quoted.group())
+            if len(opening) == 1 and opening * 3 == quoted.group()[:3]:
+                opening *= 3
+            first, last = start + len(opening), quoted.end()
+            if last - first >= len(opening) and quoted.group().endswith(opening):
+                last -= len(opening)
+            return self._judged(first, last, verdict, quoted.end())
+        if verdict is not Verdict.COUNTS and (within := self._bracketed(name)) is not None:
+            return within
+        if ":" in name[2] and verdict is not Verdict.COUNTS:
+            below = self._below(name)
+            if below is not None:
+                return below
+        if not _is_credential(name, verdict):
+            return None
+        bare = patterns.UNQUOTED.match(text, start)
+        if bare is None:
+            return None
+        end = bare.end()
+        if _is_a_line_of_settings(name):
+            rest = patterns.SETTING.match(text, start)
+            end = max(end, rest.end()) if rest is not None else end
+        return self._judged(start, end, verdict, end)
+
+    def _judged(
+        self, start: int, end: int, verdict: Verdict, then: int
+    ) -> tuple[int, list[tuple[int, int]]] | None:
+        bare = self._text[start:end].strip("\\\"'")
+        if not bare or bare == MASK or bare in _NO_SECRETS:
+            return None
+        if verdict is Verdict.COUNTS and _NUMBER.fullmatch(bare):
+            return None
+        return then, [(start, end)]
+
+    def _bracketed(self, name: re.Match[str]) -> tuple[int, list[tuple[int, int]]] | None:
+        """Find the strings in a list, tuple, mapping or call, if there are any."""
+        text = self._text
+        opening = patterns.BRACKET.match(text, name.end())
+        if opening is None:
+            return None
+        first = opening.end()
+        limit = len(text) if self._allowance > 0 else min(len(text), first + _GLANCE)
+        depth, position, pieces = 1, first, []
+        end_of_line, has_strings = -1, False
+        while depth:
+            token = patterns.WITHIN.search(text, position, limit)
+            if token is None:
+                break
+            position = token.end()
+            if token[2]:
+                end, closed = _string_end(text, position, len(token[1]), token[2], limit)
+                has_strings = True
+                after = text[closed : closed + 8].lstrip()
+                is_name = after.startswith(":") and opening.group()[-1] == "{"
+                if end > position and not is_name and text[position:end] != MASK:
+                    pieces.append((position, end))
+                position = closed
+            elif token[3]:
+                depth += 1
+            elif token[4]:
+                depth -= 1
+            elif end_of_line < 0:
+                end_of_line = token.start()
+        self._allowance -= limit - first if depth else position - first
+        if depth and end_of_line >= 0:
+            pieces = [piece for piece in pieces if piece[1] <= end_of_line]
+            position = end_of_line
+        return (position, pieces) if pieces or has_strings else None
+
+    def _below(self, name: re.Match[str]) -> tuple[int, list[tuple[int, int]]] | None:
+        """Find a value of YAML that is on the lines below its name."""
+        text, start = self._text, name.end()
+        block = patterns.BLOCK.match(text, start)
+        if block is not None:
+            line = text.rfind("\n", 0, name.start()) + 1
+            indent = _indent(text, line, name.start())
+            end = block.end()
+            while end < len(text):
+                line_end = text.find("\n", end)
+                line_end = len(text) if line_end < 0 else line_end
+                is_blank = not text[end:line_end].strip()
+                if not is_blank and _indent(text, end, line_end) <= indent:
+                    break
+                end = line_end + 1
+            first = block.end() + _indent(text, block.end(), len(text))
+            last = min(end, len(text))
+            while last > first and text[last - 1].isspace():
+                last -= 1
+            return self._judged(first, last, Verdict.ALWAYS, last)
+        pieces = []
+        position = start
+        while (item := patterns.ITEM.match(text, position)) is not None:
+            if any(c.isdigit() for c in item[2]):
+                pieces.append(item.span(2))
+            position = item.end()
+        return (position, pieces) if pieces else None
+
+
+def _indent(text: str, start: int, end: int) -> int:
+    width = start
+    while width < end and text[width] in " \t":
+        width += 1
+    return width - start
+
+
+def _string_end(text: str, start: int, slashes: int, quote: str, limit: int) -> tuple[int, int]:
+    """Return where the string that begins here ends, and where its closing quote does."""
+    position = start
+    while (found := text.find(quote, position, limit)) >= 0:
+        begin = found
+        while begin > start and text[begin - 1] == "\\":
+            begin -= 1
+        run = found - begin
+        if run <= slashes or (run - slashes) % (2 * (slashes + 1)) == 0:
+            return found - min(run, slashes), found + 1
+        position = found + 1
+    return limit, limit
+
+
+def _deeply_quoted(text: str, start: int) -> re.Match[str] | None:
+    """Match a string that was escaped more than twice."""
+    opening = _DEEP_QUOTE.match(text, start)
+    if opening is None:
+        return None
+    _, end = _string_end(text, opening.end(), len(opening[1]), opening[2], len(text))
+    return _ANYTHING.match(text, start, end)
+
+
+def _is_a_line_of_settings(name: re.Match[str]) -> bool:
+    """Return whether this is `NAME=` at the beginning of a line, as in a file of settings."""
+    if name[2] != "=" or not name[1].isupper():
+        return False
+    before = name.string[max(0, name.start() - 8) : name.start()]
+    before = before.rpartition("\n")[2] if "\n" in before else before
+    is_first = name.start() <= 8 or "\n" in name.string[name.start() - 8 : name.start()]
+    return is_first and before.strip() in ("", "export", "set", "ENV", "ARG", "-e", "-")
+
+
+def _opening_quote(value: str) -> str:
+    stripped = value.lstrip("\\")
+    return value[: len(value) - len(stripped) + 1] if stripped[:1] in ('"', "'") else ""
+
+
+def _is_credential(name: re.Match[str], verdict: Verdict) -> bool:
+    """Tell `api_key=x` from the prose of `key: the main point` and from `key=len`."""
+    text, start = name.string, name.end()
+    found = patterns.UNQUOTED.match(text, start, start + _LOOKED_AT)
+    if found is None:
+        return False
+    value, is_assigned = found.group(), "=" in name[2]
+    before = text[max(0, name.start() - 3) : name.start()]
+    if is_assigned and before.endswith(("?", "&")):
+        return True
+    if before == "://" or patterns.VERSION_OR_PORT.fullmatch(value):
+        return False
+    if not is_assigned and name[1].lower().endswith(patterns.NOT_A_NAME):
+        return False
+    if len(value) >= 6 and any(character.isdigit() for character in value):
+        return True
+    plain = name[1].lower()
+    if plain in ("key", "token") and _BEFORE_A_KEY.search(
+        text[max(0, name.start() - 12) : name.start()]
+    ):
+        plain = "api_key"
+    if verdict is Verdict.COUNTS or plain in ("key", "token"):
+        return False
+    if is_assigned:
+        return True
+    # In prose more words follow.
+    rest = text[found.end() : found.end() + _LOOKED_AT].splitlines()
+    is_alone = not rest or not rest[0].strip() or not rest[0][0].isspace()
+    word = value.rstrip(".!?").lower()
+    return is_alone and len(value) >= 4 and word not in patterns.NOT_A_VALUE
