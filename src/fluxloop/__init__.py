@@ -29,6 +29,7 @@ from fluxloop.recording import (
 )
 
 if TYPE_CHECKING:
+    from fluxloop.client import FluxLoopClient
     from fluxloop.schemas import (
         ExperimentConfig,
         Observation,
@@ -45,10 +46,11 @@ _MODELS = frozenset(
     {"ExperimentConfig", "Observation", "PersonaConfig", "RunnerConfig", "Score", "Trace"}
 )
 # Programs reach these through `fluxloop.` after `import fluxloop` alone.
-_MODULES = frozenset({"models", "schemas", "serialization"})
+_MODULES = frozenset({"buffer", "client", "models", "schemas", "serialization", "storage"})
 
 __all__ = [
     "ExperimentConfig",
+    "FluxLoopClient",
     "FluxLoopContext",
     "Observation",
     "ObservationLevel",
@@ -84,6 +86,10 @@ def __getattr__(name: str) -> Any:
         from fluxloop import schemas
 
         return getattr(schemas, name)
+    if name == "FluxLoopClient":
+        from fluxloop import client
+
+        return client.FluxLoopClient
     if name in _MODULES:
         return importlib.import_module(f"fluxloop.{name}")
     raise AttributeError(f"module 'fluxloop' has no attribute {name!r}")

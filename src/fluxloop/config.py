@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import spanwise
+from fluxloop import places
 from fluxloop.coercion import Problems, in_one_line
 from spanwise import _guard, _state
 from spanwise._configure import apply
@@ -184,11 +185,12 @@ def configure(**kwargs: Any) -> SDKConfig:
         if name not in _FIELDS:
             raise ValueError(f"Unknown configuration parameter: {name}")
     changed = dataclasses.replace(get_config(), **kwargs)
-    given = {n for n in _FIELDS if n in kwargs or getattr(changed, n) != _DEFAULTS[n]}
+    given = _changed(changed) | kwargs.keys()
     # Where Spanwise was configured by itself, only what is named here is changed.
     others = _FIELDS - given if _state.runtime is None else frozenset[str]()
     apply(_translated(changed, given), defaults=_translated(changed, others))
     _config = changed
+    places.put_in_force(changed, given)
     return changed
 
 
@@ -198,6 +200,7 @@ def reset_config() -> SDKConfig:
     _config = SDKConfig()
     if _state.runtime is not None:
         apply(_translated(_config, _FIELDS))
+        places.put_in_force(_config, _changed(_config))
     return _config
 
 
@@ -244,10 +247,14 @@ def first_use() -> Runtime | None:
         _state.is_off = True
         _guard.warn("fluxloop", in_one_line(error))
         return None
-    given = {name for name in _FIELDS if getattr(config, name) != _DEFAULTS[name]}
-    return _core_first_use(
+    given = _changed(config)
+    runtime = _core_first_use(
         _translated(config, given), defaults=_translated(config, _FIELDS - given)
     )
+    if runtime is not None:
+        with _guard.guard("fluxloop.storage"):
+            places.put_in_force(config, given)
+    return _state.runtime
 
 
 def config_for_use() -> SDKConfig:
@@ -269,6 +276,10 @@ def record_to(path: Path | None) -> None:
         spanwise.configure(record=path if path is not None else False)
 
 
+def _changed(config: SDKConfig) -> set[str]:
+    return {name for name in _FIELDS if getattr(config, name) != _DEFAULTS[name]}
+
+
 def _translated(config: SDKConfig, named: Set[str]) -> dict[str, Any]:
     """Return Spanwise's settings for the named fields."""
     settings: dict[str, Any] = {}
@@ -277,8 +288,9 @@ def _translated(config: SDKConfig, named: Set[str]) -> dict[str, Any]:
             settings[name] = getattr(config, name)
     if named & {"service_name", "project_name"}:
         settings["service_name"] = config.service_name or config.project_name
-    if named & {"storage", "base_path"}:
-        settings["traces_dir"] = config.base_path if config.storage == "file" else None
+    if named & {"storage", "base_path", "offline_store_dir", "offline_store_enabled"}:
+        is_dated = places.writes_dated_files(config, named)
+        settings["traces_dir"] = config.base_path if is_dated else None
     if named & {"record_args", "recording_file"}:
         settings["record"] = config.recording_file if config.record_args else False
     if named & {"collector_url", "use_collector", "api_key"}:

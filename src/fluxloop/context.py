@@ -8,14 +8,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID, uuid4
 
+import orjson
 from opentelemetry import context as context_api
 from opentelemetry.context import Context
+from opentelemetry.trace import StatusCode
 
 from fluxloop.config import SDKConfig, config_for_use, first_use
-from fluxloop.decorators import checked_type
-from fluxloop.enums import ObservationType
-from spanwise import _guard, _operation
-from spanwise._observation import NO_OBSERVATION, Observation, Plan
+from fluxloop.enums import ObservationType, checked_type
+from spanwise import _guard, _operation, semconv
+from spanwise._observation import NO_OBSERVATION, OBSERVATION, Observation, Plan
 from spanwise._observe import decorate
 from spanwise._plans import make_plan
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_MOST_LISTED = 10_000
 _CURRENT = context_api.create_key("fluxloop-context")
 
 
@@ -41,7 +43,8 @@ class FluxLoopContext:
 
     Attributes:
         trace: what is known of the trace; what is set here until the end is recorded.
-        observations: those that were pushed, open and ended, in start order.
+        observations: those of decorated calls and those that were pushed, open and ended, in
+            start order; of very many the first.
         observation_stack: those that are open.
         is_sampled: whether the trace is kept.
     """
@@ -64,6 +67,7 @@ class FluxLoopContext:
         self.observation_stack: list[ObservationData] = []
         self.observations: list[ObservationData] = []
         self._open: list[Observation | None] = []
+        self._decorated: dict[str, ObservationData] = {}
         self._is_final = False
         wanted = _uuid(trace_id_override) or trace_id
         if _observation is None:
@@ -127,7 +131,52 @@ class FluxLoopContext:
                 observation.parent_observation_id = self.observation_stack[-1].id
         self._open.append(started)
         self.observation_stack.append(observation)
-        self.observations.append(observation)
+        self._list(observation)
+
+    @property
+    def buffer(self) -> Any:
+        """The buffer of what programs hand over by themselves."""
+        from fluxloop.buffer import EventBuffer
+
+        return EventBuffer.get_instance()
+
+    def _list(self, observation: ObservationData) -> None:
+        if len(self.observations) < _MOST_LISTED:
+            self.observations.append(observation)
+
+    def _joined_by(self, observation: Observation, parent_id: str | None) -> None:
+        """List the observation of a decorated call that begins."""
+        from fluxloop.models import ObservationData
+
+        if not self.is_enabled() or not observation.is_recording():
+            return
+        data = ObservationData(
+            id=observation.id,
+            type=ObservationType(observation.type),
+            name=observation.name,
+            trace_id=self.trace.id,
+            parent_observation_id=parent_id,
+        )
+        self._decorated[observation.id] = data
+        self._list(data)
+
+    def _left_by(self, observation: Observation) -> None:
+        """Fill in what became of a decorated call."""
+        data = self._decorated.pop(observation.id, None)
+        if data is None:
+            return
+        data.end_time = datetime.now(timezone.utc)
+        attributes = getattr(observation.span, "attributes", None) or {}
+        data.input = _from_json(attributes.get(semconv.OBSERVATION_INPUT))
+        data.output = _from_json(attributes.get(semconv.OBSERVATION_OUTPUT))
+        data.model = attributes.get(semconv.GEN_AI_REQUEST_MODEL)
+        data.prompt_tokens = attributes.get(semconv.GEN_AI_USAGE_INPUT_TOKENS)
+        data.completion_tokens = attributes.get(semconv.GEN_AI_USAGE_OUTPUT_TOKENS)
+        if (data.prompt_tokens, data.completion_tokens) != (None, None):
+            data.total_tokens = (data.prompt_tokens or 0) + (data.completion_tokens or 0)
+        status = getattr(observation.span, "status", None)
+        if status is not None and status.status_code is StatusCode.ERROR:
+            data.error = status.description
 
     def _begin(self, plan: Plan, start_time_ns: int) -> Observation | None:
         """Start an observation below what is open here, also where the trace is not current."""
@@ -179,6 +228,25 @@ class FluxLoopContext:
             self._observation.update(input=trace.input)
         if trace.output is not None:
             self._observation.update(output=trace.output)
+
+
+def join_context(observation: Observation, context: Context) -> Context:
+    """List the observation of a decorated call on the trace that it is part of."""
+    current = context.get(_CURRENT)
+    if isinstance(current, FluxLoopContext):
+        above = context.get(OBSERVATION)
+        parent_id = None
+        if isinstance(above, Observation) and above is not current._observation:
+            parent_id = above.id
+        current._joined_by(observation, parent_id)
+    return context
+
+
+def end_observation(observation: Observation) -> None:
+    """Fill in, on the trace that it is part of, what became of a decorated call."""
+    current = observation._context.get(_CURRENT) if observation._context is not None else None
+    if isinstance(current, FluxLoopContext):
+        current._left_by(observation)
 
 
 def get_current_context() -> FluxLoopContext | None:
@@ -283,6 +351,7 @@ def _fill(started: Observation, observation: ObservationData) -> None:
     usage = {
         "input_tokens": observation.prompt_tokens,
         "output_tokens": observation.completion_tokens,
+        "total_tokens": observation.total_tokens,
     }
     started.span.update_name(observation.name)
     started.update(
@@ -300,6 +369,13 @@ def _fill(started: Observation, observation: ObservationData) -> None:
         started.update(metadata={"llm_parameters": observation.llm_parameters})
     if observation.error is not None:
         started.record_error(observation.error)
+
+
+def _from_json(text: Any) -> Any:
+    try:
+        return orjson.loads(text) if isinstance(text, str) else None
+    except ValueError:
+        return text
 
 
 def _ns(moment: datetime) -> int:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from fluxloop.config import first_use
-from fluxloop.enums import ObservationType
+from fluxloop.context import end_observation, join_context
+from fluxloop.enums import ObservationType, checked_type
 from spanwise._observe import Block
 
 
@@ -75,24 +76,6 @@ def tool(name: str | None = None, description: str | None = None) -> Block:
     return _decorator("tool", name, description=description)
 
 
-def checked_type(observation_type: ObservationType | str) -> str:
-    """Return the type's value.
-
-    Raises:
-        ValueError: the observation type is unknown.
-    """
-    value = (
-        observation_type.value
-        if isinstance(observation_type, ObservationType)
-        else str(observation_type)
-    )
-    known = [member.value for member in ObservationType]
-    if value.lower() not in known:
-        raise ValueError(
-            f"Invalid observation_type '{observation_type}'. Expected one of: {', '.join(known)}"
-        )
-    return value.lower()
-
-
 def _decorator(type: str, name: str | None, **options: Any) -> Block:
-    return Block(type, name, {**options, "first_use": first_use})
+    hooks = {"first_use": first_use, "enter": join_context, "on_end": end_observation}
+    return Block(type, name, {**options, **hooks})

@@ -65,3 +65,22 @@ class InputGenerationMode(str, Enum):
 
     DETERMINISTIC = "deterministic"
     LLM = "llm"
+
+
+def checked_type(observation_type: ObservationType | str) -> str:
+    """Return the type's value.
+
+    Raises:
+        ValueError: the observation type is unknown.
+    """
+    value = (
+        observation_type.value
+        if isinstance(observation_type, ObservationType)
+        else str(observation_type)
+    )
+    known = [member.value for member in ObservationType]
+    if value.lower() not in known:
+        raise ValueError(
+            f"Invalid observation_type '{observation_type}'. Expected one of: {', '.join(known)}"
+        )
+    return value.lower()

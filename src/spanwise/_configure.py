@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import dataclasses
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from spanwise._settings import Settings, SettingsKeywords
 
 if TYPE_CHECKING:
     from spanwise._state import Runtime
+    from spanwise.processors.delegating import Sink
 
 _FLUSH_TIMEOUT_S = 30.0
 _at_exit_registered = False
@@ -152,6 +154,28 @@ def apply(
             atexit.register(shutdown)
             _at_exit_registered = True
         return settings
+
+
+def place_sink(name: str, sink: Sink | None) -> None:
+    """Have every record written to a further place too, from now on; None takes it away again.
+
+    Args:
+        name: of the place; another sink under this name is replaced, and closed.
+        sink: where records go; it is closed at the shutdown.
+    """
+    with _state.lock:
+        before = _state.sinks.pop(name, None)
+        if sink is not None:
+            _state.sinks[name] = sink
+        runtime = _state.runtime
+        wiring = runtime.processor.wiring if runtime is not None else None
+        if runtime is not None and wiring is not None:
+            kept = [existing for existing in wiring.sinks if existing is not before]
+            added = [] if sink is None else [sink]
+            runtime.processor.rewire(dataclasses.replace(wiring, sinks=(*kept, *added)))
+        if before is not None and before is not sink:
+            with _guard.guard("sink.close"):
+                before.close(timeout_s=1.0)
 
 
 def _stop(runtime: Runtime) -> None:

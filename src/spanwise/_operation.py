@@ -222,9 +222,6 @@ def _end(
 ) -> None:
     span = observation._span
     try:
-        if observation._plan.on_end is not None:
-            with _guard.guard("operation.on_end"):
-                observation._plan.on_end(observation)
         if observation._scope is not None and span.is_recording():
             # Identity that became known while the operation was open holds for it as well.
             stamped = observation._scope.attributes()
@@ -233,6 +230,8 @@ def _end(
                 attributes |= {key: stamped[key] for key in stamped if key not in have}
         if attributes:
             span.set_attributes(attributes)
+        if observation._plan.on_end is not None:
+            observation._plan.on_end(observation)
     except Exception as error:  # noqa: BLE001 - the span must end all the same
         _guard.swallow("operation.end", error)
     finally:

@@ -11,7 +11,7 @@ from typing import Any
 from opentelemetry import trace as trace_api
 from opentelemetry.trace import ProxyTracerProvider
 
-from spanwise import _destinations, _guard, _settings, _version
+from spanwise import _destinations, _guard, _settings, _state, _version
 from spanwise._encoding import Encoder, Limits
 from spanwise._environment import Environment
 from spanwise._masking import Masker
@@ -64,6 +64,7 @@ def build(
     sinks = _sinks(settings, destinations, processor.wiring)
     if owns:  # on another's provider the variable was its maker's to follow
         sinks += _named_exporters(environment, processor.wiring)
+    sinks += tuple(_state.sinks.values())
     recordings = _recordings(settings, masker)
     before = processor.wiring
     processor.rewire(

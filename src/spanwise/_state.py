@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from spanwise._encoding import Encoder
     from spanwise._sampling import Sampling
     from spanwise._settings import Settings
-    from spanwise.processors.delegating import DelegatingSpanProcessor
+    from spanwise.processors.delegating import DelegatingSpanProcessor, Sink
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,9 @@ is_off = False
 # The instrumentors that configure() turned on, by name, with the provider that each was given.
 instrumentors: dict[str, tuple[Any, Any]] = {}
 
+# Further places to write to, by name, which a facade adds: they go wherever records go.
+sinks: dict[str, Sink] = {}
+
 # How many processors want to see the arguments of calls; the operation binds them only then.
 call_listeners = 0
 
@@ -88,6 +91,7 @@ def reset() -> None:
     is_off = False
     call_listeners = 0
     keywords.clear()
+    sinks.clear()
     with _counters_lock:
         _counters.clear()
 

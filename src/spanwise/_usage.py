@@ -20,6 +20,7 @@ OUTPUT_SPELLINGS = (
 )
 CACHED_SPELLINGS = ("cached_tokens", "cache_read_input_tokens", "cached_content_token_count")
 CREATED_SPELLINGS = ("cache_creation_input_tokens", "cache_creation_tokens")
+TOTAL_SPELLINGS = ("total_tokens", "total_token_count", "totalTokens")
 REASONING_SPELLINGS = ("reasoning_tokens", "thoughts_token_count")
 _HOLDERS = ("usage", "usage_metadata", "token_usage")
 _NESTED = (
@@ -70,6 +71,12 @@ def usage_attributes(usage: object) -> dict[str, int]:
         if part is not usage:
             for spelling, attribute in _LANGCHAIN_DETAILS.items():
                 _take(found, attribute, _field(part, spelling))
+    known = (semconv.GEN_AI_USAGE_INPUT_TOKENS, semconv.GEN_AI_USAGE_OUTPUT_TOKENS)
+    total = sum(found.get(attribute, 0) for attribute in known)
+    for spelling in TOTAL_SPELLINGS:
+        count = _field(usage, spelling)
+        if count != total:  # some count what they think, too; and some say nothing else
+            _take(found, semconv.OBSERVATION_USAGE_TOTAL_TOKENS, count)
     return found
 
 

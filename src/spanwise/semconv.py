@@ -42,6 +42,8 @@ OBSERVATION_IS_TRACE: Final = "observation.is_trace"
 """The span stands for its whole trace."""
 OBSERVATION_STREAM_CHUNKS: Final = "observation.stream.chunks"
 """How many chunks a streamed result consisted of."""
+OBSERVATION_USAGE_TOTAL_TOKENS: Final = "observation.usage.total_tokens"
+"""All tokens of a call, where somebody says another number than input and output together."""
 OBSERVATION_HOOK_ERRORS: Final = "observation.hook_errors"
 """Which of the program's own capture hooks failed, and how; what they were given is left out."""
 OBSERVATION_SCORE: Final = "observation.score"
@@ -250,6 +252,7 @@ ATTRIBUTES: Final[frozenset[str]] = frozenset(
         OBSERVATION_VERSION,
         OBSERVATION_IS_TRACE,
         OBSERVATION_STREAM_CHUNKS,
+        OBSERVATION_USAGE_TOTAL_TOKENS,
         OBSERVATION_HOOK_ERRORS,
         OBSERVATION_SCORE,
         OBSERVATION_STATUS_MESSAGE,

@@ -182,7 +182,7 @@ def test_observations_can_be_pushed_and_popped_by_hand(traces):
         observation.error = "went wrong"
         assert ctx.pop_observation() is observation
         assert ctx.pop_observation() is None
-        assert [observation] == ctx.observations
+        assert [observation.name, "a_tool"] == [listed.name for listed in ctx.observations]
     line = traces.observation("by hand")
     assert ("generation", {"q": 1}, "done", "gpt", 5, {"k": "v"}, "went wrong") == (
         line["type"],

@@ -60,9 +60,9 @@ class JsonlFiles:
     def write(self, record: Record) -> None:
         """Write the record's lines; what cannot be written is counted and logged once a while."""
         if not record.is_trace:
-            self._append("observations", observation_line(record))
+            self.append("observations", observation_line(record))
         if record.is_local_root or record.is_trace:
-            self._append("traces", trace_line(record))
+            self.append("traces", trace_line(record))
 
     def flush(self, timeout_s: float) -> bool:
         """Return whether every line so far is in the kernel's hands."""
@@ -76,7 +76,13 @@ class JsonlFiles:
         for file in self._files.values():
             file.close()
 
-    def _append(self, stem: str, line: Mapping[str, Any]) -> None:
+    def append(self, stem: str, line: Mapping[str, Any]) -> None:
+        """Write one line, which must hold nothing secret, to the file of its kind.
+
+        Args:
+            stem: `traces` or `observations`.
+            line: what it says.
+        """
         try:
             self._files[stem].append(_encoded(line))
             _state.count("written.jsonl")
@@ -190,7 +196,10 @@ def observation_line(record: Record) -> dict[str, Any]:
         "model": meaning.model,
         "prompt_tokens": meaning.input_tokens,
         "completion_tokens": meaning.output_tokens,
-        "total_tokens": _total(meaning.input_tokens, meaning.output_tokens),
+        "total_tokens": record.attributes.get(
+            semconv.OBSERVATION_USAGE_TOTAL_TOKENS,
+            _total(meaning.input_tokens, meaning.output_tokens),
+        ),
         "tags": record.attributes.get(semconv.OBSERVATION_TAGS),
         "user_id": meaning.user_id,
         "account_id": record.attributes.get(semconv.ACCOUNT_ID),
