@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from fluxloop.models import ObservationData, TraceData
 from spanwise import _state
 from spanwise._encoding import Encoder
+
+if TYPE_CHECKING:
+    from fluxloop.models import ObservationData, TraceData
 
 _OBSERVATION = (
     "id",

@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from fluxloop.config import get_config
-from fluxloop.models import ObservationData, TraceData
 from fluxloop.serialization import serialize_observation, serialize_trace
 from fluxloop.stored import stored_observation, stored_trace
 from spanwise import _guard, _state
 from spanwise.export.jsonl_files import JsonlFiles
 from spanwise.export.lines import LineFile
 from spanwise.export.record import Record
+
+if TYPE_CHECKING:
+    from fluxloop.models import ObservationData, TraceData
 
 __all__ = ["FileStorage", "MemoryStorage", "OfflineStore"]
 
