@@ -449,3 +449,13 @@ def test_an_offline_store_takes_what_it_is_handed(tmp_path):
     store.record_traces([TraceData(name="z")])
     assert ["x", "y", "z"] == [line["name"] for line in Store(tmp_path / "a").traces]
     assert ["f" * 32] == [line["trace_id"] for line in Store(tmp_path / "a").observations]
+
+
+def test_a_tools_call_is_not_recorded(tmp_path):
+    """Whoever replays a recording takes its last line, which must be the agent's."""
+    calls = tmp_path / "calls.jsonl"
+    fluxloop.configure(record_args=True, recording_file=str(calls))
+    answer("why")
+    assert [{"question": "why"}] == [
+        json.loads(line)["kwargs"] for line in calls.read_text().splitlines()
+    ]
