@@ -74,8 +74,14 @@ class Block:
             name = self._name or name_of(inner)
             return make_plan(self._type, name, function=inner, **self._options)
 
-        wrapped: F = decorate(function, build)
-        return wrapped
+        try:
+            wrapped: F = decorate(function, build)
+            return wrapped
+        except DecorationError:
+            raise
+        except Exception as fault:  # noqa: BLE001 - ours: the program runs as without us
+            _guard.swallow("observe", fault)
+            return function
 
     def __enter__(self) -> Observation:
         if self._misused is not None:

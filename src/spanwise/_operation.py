@@ -161,6 +161,15 @@ def abandon(
     _guard.swallow(place, fault)
 
 
+def step_back(observation: Observation | None, fault: Exception) -> None:
+    """Give the caller's context back where `detach` failed, keeping the generator's own."""
+    if observation is not None and observation._token is not None:
+        observation._context = _RUNTIME_CONTEXT.get_current()
+        token, observation._token = observation._token, None
+        _identity.give_back(token)
+    _guard.swallow("shell.step", fault)
+
+
 def _start(
     plan: Plan,
     runtime: _state.Runtime,

@@ -13,7 +13,7 @@ from opentelemetry import trace as trace_api
 from opentelemetry.context import _RUNTIME_CONTEXT, Context
 
 from spanwise import _guard, semconv
-from spanwise._identity import Scope, attribute_value, current_scope, give_back, with_scope
+from spanwise._identity import Scope, attribute_value, current_scope, with_scope
 
 if TYPE_CHECKING:
     from opentelemetry.propagators.textmap import TextMapPropagator
@@ -109,7 +109,10 @@ class extract:  # noqa: N801 - reads as `with spanwise.extract(headers):`
         traceback: TracebackType | None,
     ) -> None:
         if self._tokens:
-            give_back(self._tokens.pop())
+            try:
+                _RUNTIME_CONTEXT.detach(self._tokens.pop())
+            except Exception as fault:  # noqa: BLE001 - ours: the block is over
+                _guard.swallow("extract", fault)
 
 
 def adopt_parent(variable: str | None) -> None:

@@ -184,11 +184,13 @@ def _generator(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
             try:
                 if observation is not None:
                     observation.detach(keep=True)
+            except Exception as fault:  # noqa: BLE001 - ours: the caller gets its context back
+                _operation.step_back(observation, fault)
+            try:
                 if stream is not None:
                     stream.add(passing[0])
-            except Exception as fault:  # noqa: BLE001 - ours: the body goes on as undecorated
-                _operation.abandon(observation, fault)
-                observation, stream = None, None
+            except Exception as fault:  # noqa: BLE001 - ours: the program gets the chunk
+                _guard.swallow("stream.add", fault)
             try:
                 passing.append((yield passing.pop()))
             except BaseException as error:  # noqa: BLE001 - the body decides what becomes of it
@@ -200,9 +202,8 @@ def _generator(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
             try:
                 if observation is not None:
                     observation.attach()
-            except Exception as fault:  # noqa: BLE001 - ours: the body goes on as undecorated
-                _operation.abandon(observation, fault)
-                observation, stream = None, None
+            except Exception as fault:  # noqa: BLE001 - ours: the body goes on all the same
+                _guard.swallow("shell.step", fault)
 
     return call
 
@@ -261,11 +262,13 @@ def _async_generator(function: Callable[..., Any], plan: Plan) -> Callable[..., 
             try:
                 if observation is not None:
                     observation.detach(keep=True)
+            except Exception as fault:  # noqa: BLE001 - ours: the caller gets its context back
+                _operation.step_back(observation, fault)
+            try:
                 if stream is not None:
                     stream.add(passing[0])
-            except Exception as fault:  # noqa: BLE001 - ours: the body goes on as undecorated
-                _operation.abandon(observation, fault)
-                observation, stream = None, None
+            except Exception as fault:  # noqa: BLE001 - ours: the program gets the chunk
+                _guard.swallow("stream.add", fault)
             try:
                 passing.append((yield passing.pop()))
             except BaseException as error:  # noqa: BLE001 - the body decides what becomes of it
@@ -277,9 +280,8 @@ def _async_generator(function: Callable[..., Any], plan: Plan) -> Callable[..., 
             try:
                 if observation is not None:
                     observation.attach()
-            except Exception as fault:  # noqa: BLE001 - ours: the body goes on as undecorated
-                _operation.abandon(observation, fault)
-                observation, stream = None, None
+            except Exception as fault:  # noqa: BLE001 - ours: the body goes on all the same
+                _guard.swallow("shell.step", fault)
 
     return call
 

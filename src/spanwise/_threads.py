@@ -21,7 +21,6 @@ import wrapt
 from opentelemetry.context import _RUNTIME_CONTEXT, Context
 
 from spanwise import _guard
-from spanwise._identity import give_back
 
 _POOL_WORKER = pool_module._worker
 # By name: the modules are imported by those who use them.
@@ -173,4 +172,7 @@ def _run(context: Context, function: Callable[..., Any], *args: Any, **kwargs: A
         return function(*args, **kwargs)
     finally:
         if token is not None:
-            give_back(token)
+            try:
+                _RUNTIME_CONTEXT.detach(token)
+            except Exception as error:  # noqa: BLE001 - ours: the job is done
+                _guard.swallow("threads.run", error)

@@ -8,7 +8,12 @@ Python functions and of C functions alike are made to fail, each before it does 
 from __future__ import annotations
 
 import asyncio
+import base64
+import concurrent.futures
+import importlib
+import inspect
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -233,3 +238,157 @@ def normal_run(run: Callable[[], object]) -> int:
     before = spanwise.stats()["spans.ended"]
     run()
     return spanwise.stats()["spans.ended"] - before
+
+
+# --- a function that fails whenever it is called -----------------------------------------------
+
+MODULES = """
+_arguments _calls _encoding _exceptions _guard _hooks _identity _ids _masking _media _observation
+_operation _provider _raw_fields _sampling _secret_assignments _secret_forms _secret_names _state
+_straddling _stream _threads _usage _value_kinds export.call_recordings export.jsonl_files
+export.lines export.media_files export.record instrumentation.vocabulary processors.delegating
+processors.open_spans
+""".split()
+# Called by the program or by OpenTelemetry: what is replaced here is the guard itself.
+ENTRIES = frozenset(
+    """
+    Observation.id Observation.trace_id Observation.is_recording Observation.update
+    Observation.identity current current_interaction identify.__init__ identify.__enter__
+    identify.__exit__ DelegatingSpanProcessor.on_start DelegatingSpanProcessor.on_end
+    LiveSampler.should_sample RandomIds.generate_span_id RandomIds.generate_trace_id
+    RandomIds.is_trace_id_random _start _submit _start_process _hand_over _run _Handle.__del__
+    """.split()
+)
+
+
+def functions() -> list[tuple[str, Any]]:
+    found: dict[int, tuple[str, Any]] = {}
+    for name in MODULES:
+        module = importlib.import_module(f"spanwise.{name}")
+        holders: list[Any] = [module, *(o for o in vars(module).values() if inspect.isclass(o))]
+        for holder in holders:
+            if getattr(holder, "__module__", module.__name__) != module.__name__:
+                continue
+            for member in vars(holder).values():
+                function = getattr(member, "__func__", getattr(member, "fget", member))
+                if not inspect.isfunction(function) or function.__module__ != module.__name__:
+                    continue
+                is_threads_own = name == "_threads" or function.__qualname__ not in THREADS_ONLY
+                is_entry = function.__qualname__ in ENTRIES and is_threads_own
+                if not function.__code__.co_freevars and not is_entry:
+                    found[id(function)] = (f"{name}.{function.__qualname__}", function)
+    return sorted(found.values(), key=lambda pair: pair[0])
+
+
+THREADS_ONLY = frozenset({"_start", "_submit", "_start_process", "_hand_over", "_run"})
+
+
+def fails_with_runtime_error(*args: Any, **kwargs: Any) -> Any:
+    raise RuntimeError("injected")
+
+
+def fails_with_memory_error(*args: Any, **kwargs: Any) -> Any:
+    raise MemoryError("injected")
+
+
+def fails_with_recursion_error(*args: Any, **kwargs: Any) -> Any:
+    raise RecursionError("injected")
+
+
+def run_threads() -> object:
+    def job(n: int) -> int:
+        with trace.get_tracer("third").start_as_current_span("theirs"):
+            return n + 1
+
+    seen: list[int] = []
+    with spanwise.observe("parent"), concurrent.futures.ThreadPoolExecutor(2) as pool:
+        thread = threading.Thread(target=lambda: seen.append(job(5)))
+        thread.start()
+        thread.join(10)
+        return [pool.submit(job, 1).result(10), *pool.map(job, [1, 2]), *seen]
+
+
+@spanwise.generation(process_input=str, process_chunk=dict, reduce=list)
+def hooked(value: Any) -> Iterator[Any]:
+    with trace.get_tracer("third").start_as_current_span("held"):
+        yield {"delta": "password="}
+        yield {"delta": "x" * 20}
+
+
+CONTEXTS_KEPT_APART: list[bool] = []
+# Without these no context can be made for a generator: its body runs in its caller's, as it
+# would undecorated.
+MAKE_CONTEXTS = frozenset(
+    {
+        "_operation.begin",
+        "_operation.start",
+        "_observation.Observation.__init__",
+        "_observation.Observation.attach",
+    }
+)
+
+
+def run_hooks_and_streams() -> object:
+    image = base64.b64encode(bytes(range(256)) * 8).decode()
+    steps = hooked({"image": image, "list": ["--password", "x", 1]})
+    outside = context_api.get_current()
+    taken = [next(steps)]
+    kept_apart = [context_api.get_current() == outside]
+    taken.extend(steps)
+    kept_apart.append(context_api.get_current() == outside)
+    context_api.attach(outside)
+    CONTEXTS_KEPT_APART[:] = kept_apart
+    carrier = spanwise.inject({}, identity=True)
+    with spanwise.extract(carrier, identity=True), trace.use_span(trace.INVALID_SPAN):
+        pass
+    return taken
+
+
+RUNS = [
+    *(run_function, run_failure, run_generator, run_coroutine, run_block),
+    *(run_threads, run_hooks_and_streams),
+]
+
+
+@pytest.mark.parametrize(
+    "failing",
+    [
+        fails_with_runtime_error,
+        pytest.param(fails_with_memory_error, marks=pytest.mark.slow),
+        pytest.param(fails_with_recursion_error, marks=pytest.mark.slow),
+    ],
+)
+@pytest.mark.parametrize("run", RUNS)
+def test_a_function_that_always_fails_changes_nothing_for_the_program(
+    tmp_path: Path,
+    swallowed: Callable[[], dict[str, int]],
+    run: Callable[[], object],
+    failing: Callable[..., Any],
+) -> None:
+    """Whichever function of the hot path it is, and what is called after it, or to tell of it."""
+    spanwise.configure(
+        traces_dir=tmp_path / "t", record=tmp_path / "calls.jsonl", media_dir=tmp_path / "m"
+    )
+    expected = run()
+    before = context_api.get_current()
+    told: list[str] = []
+    tried = functions()
+    assert len(tried) > 200, "almost nothing was made to fail"
+    for name, function in tried:
+        code = function.__code__
+        function.__code__ = failing.__code__
+        try:
+            outcome = run()
+        except BaseException as error:  # the guard did not hold
+            outcome = error
+        finally:
+            function.__code__ = code
+        if outcome != expected:
+            told.append(f"{name}: {outcome!r}")
+        if run is run_hooks_and_streams and name not in MAKE_CONTEXTS:
+            told += [f"{name}: a step's context leaks"] * (not all(CONTEXTS_KEPT_APART))
+        if context_api.get_current() != before:
+            told.append(f"{name}: the context is another")
+            context_api.attach(before)
+    swallowed()
+    assert [] == [line[:160] for line in told]
