@@ -106,11 +106,14 @@ def make_plan(
     process_chunk: Callable[[Any], Any] | None = None,
     reduce: Callable[[list[Any]], Any] | None = None,
     is_trace: bool = False,
+    is_recorded: bool = True,
     first_use: Callable[[], Any] | None = None,
     enter: Callable[[Observation, Context], Context] | None = None,
     on_end: Callable[[Observation], None] | None = None,
 ) -> Plan:
     """Prepare all that is known of an operation before it runs; options are those of `Options`.
+
+    `is_recorded=False` leaves its calls out of recordings of arguments.
 
     Raises:
         DecorationError: the type is unknown, or an option does not fit the function.
@@ -171,7 +174,8 @@ def make_plan(
                 capture_input = (capture_input,)
             binder = Binder(function, None if capture_input is True else capture_input, ignored)
     call_binder = None
-    if function is not None and type in RECORDED_TYPES and capture_input is not False:
+    is_recorded = is_recorded and type in RECORDED_TYPES and capture_input is not False
+    if function is not None and is_recorded:
         call_binder = Binder(function)
     return Plan(
         name=name,
