@@ -8,6 +8,8 @@ import sys
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
+from typing import TypedDict
 
 import pytest
 
@@ -66,7 +68,7 @@ def langchain():
             messages = [AIMessage(content="", tool_calls=wanted), AIMessage(content="done")]
             return create_agent(Model(messages=iter(messages)), list(tools))
 
-        question = {"messages": [{"role": "user", "content": "?"}]}
+        question = MappingProxyType({"messages": [{"role": "user", "content": "?"}]})
 
     return LangChain
 
@@ -138,7 +140,7 @@ def test_a_decorator_above_langchains_tells_at_once_that_it_is_in_the_wrong_plac
     """A LangChain tool is an object that cannot be called."""
     from langchain_core.tools import tool
 
-    with pytest.raises(spanwise.DecorationError, match="cannot decorate .* not callable"):
+    with pytest.raises(spanwise.DecorationError, match=r"cannot decorate .* not callable"):
         observed(tool(plain_lookup))
 
 
@@ -191,11 +193,11 @@ def test_tools_of_a_langgraph_agent_are_children_of_the_agent(langchain, traces,
 
     @fluxloop.agent(name="Agent")
     def ask():
-        return agent.invoke(langchain.question)
+        return agent.invoke(dict(langchain.question))
 
     @fluxloop.agent(name="Agent")
     async def ask_later():
-        return await agent.ainvoke(langchain.question)
+        return await agent.ainvoke(dict(langchain.question))
 
     with fluxloop.instrument("flow", user_id="jane") as ctx:
         answer = asyncio.run(ask_later()) if is_async else ask()
@@ -232,7 +234,7 @@ def test_what_langchain_injects_reaches_a_decorated_tool(langchain, traces):
     }
     made = tool(fluxloop.tool()(whoami))
     agent = langchain.agent([made], ("whoami", {"word": "me"}))
-    agent.invoke(langchain.question, {"configurable": {"thread_id": "t-1"}})
+    agent.invoke(dict(langchain.question), {"configurable": {"thread_id": "t-1"}})
     assert [("t-1", 2)] == seen
     assert {"word"} == set(made.tool_call_schema.model_json_schema()["properties"])
     assert "me" == traces.observation("whoami")["input"]["word"]
@@ -262,10 +264,13 @@ def test_decorated_nodes_of_a_graph_are_children_of_what_runs_it(langchain, trac
     def right(state: dict) -> dict:
         return {"right": "R"}
 
-    from typing import TypedDict
+    class State(TypedDict):
+        question: str
+        plan: str
+        left: str
+        right: str
 
-    state = TypedDict("state", {"question": str, "plan": str, "left": str, "right": str})
-    graph = StateGraph(state)
+    graph = StateGraph(State)
     graph.add_node("plan", plan)
     graph.add_node("left", fluxloop.trace(observation_type="chain")(left))
     graph.add_node("right", right_later if is_async else right)
