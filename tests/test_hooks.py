@@ -13,6 +13,13 @@ from support.files import Files
 HOOKS = ("process_input", "process_output", "process_chunk", "reduce")
 
 
+class Later:
+    """Awaited by nobody."""
+
+    async def __call__(self, value):
+        return value
+
+
 def read(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
@@ -151,19 +158,28 @@ def test_what_a_hook_returns_is_masked_and_bounded(files):
     assert len(files.text()) < 10**5
 
 
-def test_a_program_that_exits_in_its_hook_exits(files):
-    """Only errors are swallowed."""
+def test_a_hook_that_exits_does_not_end_the_program(files, swallowed):
+    """It is no part of the call; an interrupt of the program's goes on to it."""
 
     def leaving(value):
         raise SystemExit(3)
+
+    def interrupted(value):
+        raise KeyboardInterrupt
 
     @spanwise.agent(process_output=leaving)
     def answer():
         return 1
 
-    with pytest.raises(SystemExit):
-        answer()
-    assert "answer" == files.observation("answer")["name"]
+    @spanwise.agent(process_output=interrupted)
+    def other():
+        return 1
+
+    assert 1 == answer()
+    assert {"failures.hook.process_output": 1} == swallowed()
+    with pytest.raises(KeyboardInterrupt):
+        other()
+    assert {"answer", "other"} == {line["name"] for line in files.observations()}
 
 
 def test_ignored_parameters_are_left_out(files):
@@ -221,6 +237,10 @@ def test_a_recording_masks_what_capture_leaves_out(tmp_path):
         ({"ignore": 3}, "ignore must be names of parameters"),
         ({"capture_input": ["querry"]}, "no parameter 'querry'"),
         ({"process_input": "x"}, "process_input must be a plain function"),
+        ({"process_input": lambda: 1}, "process_input must take one argument"),
+        ({"process_output": Later()}, "process_output must be a plain function"),
+        ({"capture_input": False, "ignore": ["typo"]}, "ignore has no effect"),
+        ({"capture_input": ["query"], "ignore": ["query"]}, "ignore leaves nothing"),
         ({"process_chunk": len}, "process_chunk is for generators"),
         ({"reduce": sum}, "reduce is for generators"),
         ({"process_input": len, "capture_input": False}, "capture_input=False"),

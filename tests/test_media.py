@@ -128,7 +128,7 @@ HARMLESS = {
 def test_a_text_that_is_no_content_stays(name):
     """Long words, digits and paths are shown as they are."""
     assert HARMLESS[name] == encoded(HARMLESS[name])
-    assert HARMLESS[name] == _media.in_text(HARMLESS[name], None)
+    assert HARMLESS[name] == _media.in_text(HARMLESS[name], None, _media.Allowance())
 
 
 def test_short_base64_stays_a_text():
@@ -136,6 +136,68 @@ def test_short_base64_stays_a_text():
     text = b64(PNG[:600])
     assert text == encoded(text)
     assert {"$type": "bytes", "bytes": 600} == encoded(PNG[:600])
+
+
+@pytest.mark.parametrize("size", [10_000, 300_000, 800_000, 2_000_000])
+def test_base64_in_lines_is_described_whatever_its_length(size):
+    """As it stands in a mail; the size is that of what it holds."""
+    data = content(b"\x89PNG\r\n\x1a\n", size)
+    lines = base64.encodebytes(data).decode()
+    for text in (lines, lines.replace("\n", "\r\n"), f"data:image/png;base64,\n{lines}"):
+        found = encoded(text)
+        assert ("image/png", size) == (found["media_type"], found["bytes"])
+        if size <= 256 * 1024:
+            assert hashlib.sha256(data).hexdigest() == found["sha256"]
+
+
+@pytest.mark.parametrize(
+    "middle", ["   ", "\ud800", "é", "\x00", "=", "====", "-----BEGIN-----", "{}"]
+)
+@pytest.mark.parametrize("size", [3_000, 900_000])
+def test_what_only_begins_and_ends_like_base64_loses_nothing(files, middle, size):
+    """The call is seen, with its input, whatever is in between."""
+
+    @spanwise.tool
+    def take(value):
+        return value
+
+    text = b64(content(b"\x89PNG\r\n\x1a\n", size))
+    value = f"{text[: len(text) // 2 + 1]}{middle}{text[len(text) // 2 :]}"
+    assert value == take(value)
+    assert files.observation("take")["input"]
+
+
+def test_many_contents_are_hashed_within_one_allowance():
+    """The work does not grow with their number; each still says what it is."""
+    text = b64(content(b"GIF89a", 200_000))
+    found = encoded([[text] * 100] * 3)
+    flat = [marker for row in found for marker in row if "$truncated" not in marker]
+    assert all("image/gif" == marker["media_type"] for marker in flat)
+    whole = [marker for marker in flat if "sha256" in marker]
+    assert 0 < len(whole) * 200_000 <= _media.ALLOWANCE + 200_000
+    assert len(flat) > 2 * len(whole)
+
+
+def test_chunks_and_recordings_keep_content_too(tmp_path):
+    """A call with an image can be run again only with the image."""
+    spanwise.configure(
+        traces_dir=tmp_path / "t", media_dir=tmp_path / "m", record=tmp_path / "calls.jsonl"
+    )
+
+    @spanwise.generation
+    def stream():
+        yield {"image": b64(PNG)}
+
+    @spanwise.tool
+    def look(image):
+        return None
+
+    other = content(b"GIF89a")
+    list(stream())
+    look(b64(other))
+    digests = {hashlib.sha256(data).hexdigest() for data in (PNG, other)}
+    assert digests == {path.stem for path in (tmp_path / "m").iterdir()}
+    assert hashlib.sha256(other).hexdigest() in (tmp_path / "calls.jsonl").read_text()
 
 
 def test_of_large_content_the_ends_are_hashed():
@@ -170,7 +232,7 @@ def test_the_search_is_linear(unit):
         best = float("inf")
         for _ in range(5):
             started = time.perf_counter()
-            _media.in_text(text, None)
+            _media.in_text(text, None, _media.Allowance())
             best = min(best, time.perf_counter() - started)
         return best
 

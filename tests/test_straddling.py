@@ -67,6 +67,87 @@ def test_a_secret_over_the_chunks_of_a_stream_is_masked(files, shape, text, size
         assert leaves.count(whole[:4]) == 1 or size < 4
 
 
+@pytest.mark.parametrize(
+    "hooks",
+    [
+        {"process_output": lambda chunks: chunks},
+        {"reduce": list},
+        {"reduce": lambda chunks: [chunk["delta"] for chunk in chunks]},
+        {"process_chunk": lambda chunk: {"kept": chunk["delta"]}},
+    ],
+    ids=["output", "reduce", "texts", "chunk"],
+)
+def test_a_hook_does_not_lead_around_it(files, hooks):
+    """What a hook leaves in pieces is read as one, too."""
+
+    @spanwise.generation(**hooks)
+    def stream():
+        for piece in ("password=", "hunter22S", "Secret99x and more"):
+            yield {"delta": piece}
+
+    list(stream())
+    text = files.text()
+    assert "hunter22S" not in text
+    assert "Secret99x" not in text
+    assert "password=" in text
+
+
+def choice(n, text):
+    return {"choices": [{"index": n, "delta": {"content": text}}]}
+
+
+def changing(n, text):
+    return {"content": text if n else [{"text": text}]}
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [choice(n % 2, p) for p in ("password=", KEY[:9], KEY[9:]) for n in (0, 1)],
+        [choice(0, "password="), choice(1, "hello "), choice(0, KEY[:9]), choice(0, KEY[9:])],
+        [["password=", KEY[:20]], [KEY[20:]]],
+        [{"content": "password="}, {"content": [{"text": KEY[:20]}]}, {"text": KEY[20:]}],
+        [{"parts": [{"text": "password="}, {"text": KEY[:9]}, {"text": KEY[9:]}]}],
+    ],
+    ids=["parallel", "interleaved", "lists", "changing form", "one chunk"],
+)
+def test_pieces_are_found_where_streams_are_told_apart_or_change(files, chunks):
+    """By an index beside them, and by what they are called."""
+
+    @spanwise.generation
+    def stream():
+        yield from chunks
+
+    list(stream())
+    text = files.text()
+    assert KEY[9:] not in text
+    assert KEY[3:9] not in text or "sk-" not in text
+    assert "password=" in text
+
+
+def test_two_secrets_leave_what_is_between_them(files):
+    """Only the parts that are secret change."""
+    pieces = [f"a {KEY[:9]}", f"{KEY[9:]} hello ", "world ", f"b {KEY[:5]}", f"{KEY[5:]} end"]
+    chunks = [{"t": piece} for piece in pieces]
+    mask_across(chunks, None, Masker())
+    assert ["a ***", " hello ", "world ", "b ***", " end"] == [c["t"] for c in chunks]
+
+
+def test_ids_and_types_of_a_long_stream_stay(files):
+    """They are no text, whatever was left out between them."""
+
+    @spanwise.generation
+    def stream():
+        for n in range(2000):
+            yield {"type": "delta" if n else "created", "id": f"evt_{n}", "delta": f"word{n} "}
+
+    list(stream())
+    output = files.observation("stream")["output"]
+    kept = [item for item in output if "$truncated" not in item]
+    assert all(item["type"] and item["id"].startswith("evt_") for item in kept)
+    assert len(kept) > 50
+
+
 def texts_of(value):
     if isinstance(value, dict):
         for key, item in value.items():

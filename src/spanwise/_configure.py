@@ -76,7 +76,11 @@ def flush(timeout: float = _FLUSH_TIMEOUT_S) -> bool:
         return True
     if not isinstance(timeout, (int, float)) or timeout != timeout:
         raise TypeError(f"timeout must be a number of seconds, not {timeout!r}")
-    return runtime.processor.force_flush(int(min(max(timeout, 0), 3600) * 1000))
+    try:
+        return runtime.processor.force_flush(int(min(max(timeout, 0), 3600) * 1000))
+    except Exception as error:  # noqa: BLE001 - ours: what is not known to have arrived, has not
+        _guard.swallow("flush", error)
+        return False
 
 
 def shutdown() -> None:

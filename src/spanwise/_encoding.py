@@ -147,7 +147,7 @@ class Walk:
     """
 
     __slots__ = (
-        *("bytes_left", "encoder", "is_cut", "limits"),
+        *("allowance", "bytes_left", "encoder", "is_cut", "limits"),
         *("masked", "masker", "nodes_left", "path", "scan"),
     )
 
@@ -161,6 +161,7 @@ class Walk:
         self.path: set[int] = set()
         self.is_cut = False
         self.masked = 0
+        self.allowance = _media.Allowance()
 
     def encode(self, value: Any, depth: int) -> Any:
         kind = type(value)
@@ -190,12 +191,12 @@ class Walk:
     def long_text(self, value: str) -> Any:
         """Encode a text that is long enough to be, or to hold, an image or the like."""
         keeper = self.encoder.keeper
-        marker = _media.describe_text(value, keeper)
+        marker = _media.describe_text(value, keeper, self.allowance)
         if marker is not None:
             self.bytes_left -= 160
             return marker
         if len(value) <= _media.LARGEST_SCANNED and ";base64," in value:
-            value = _media.in_text(value, keeper)
+            value = _media.in_text(value, keeper, self.allowance)
         return self.text(value)
 
     def text(self, value: str) -> str:

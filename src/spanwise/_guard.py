@@ -7,12 +7,15 @@ arrives while our code runs, and whatever a signal handler raises then, belongs 
 from __future__ import annotations
 
 import functools
+import inspect
+import itertools
 import logging
+import signal
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import TypeVar
+from types import FrameType, TracebackType
+from typing import Any, TypeVar
 
 from spanwise import _state
 from spanwise._masking import Masker
@@ -24,6 +27,7 @@ R = TypeVar("R")
 _LOG_EVERY_S = 60.0
 _LONGEST_READ = 65_536
 _LONGEST_SHOWN = 300
+_SIGNALS = frozenset(int(number) for number in signal.valid_signals())
 _masker = Masker()
 _last_logged: dict[str, float] = {}
 
@@ -68,7 +72,7 @@ class guard:  # noqa: N801 - used like a keyword
         return guarded
 
 
-def swallow(place: str, error: Exception) -> None:
+def swallow(place: str, error: Exception | SystemExit) -> None:
     """Count a fault of ours, and log it unless one of the same place was logged lately.
 
     Raises:
@@ -85,19 +89,29 @@ def swallow(place: str, error: Exception) -> None:
 
 
 def _is_the_programs(error: BaseException) -> bool:
-    """Return whether a signal handler raised it: a function that was given the frame below it."""
+    """Return whether a signal handler raised it: a function given a signal and the frame below it."""
     if threading.get_ident() != threading.main_thread().ident:
         return False  # Python runs the handlers of signals in the main thread only
     traceback = BaseException.__dict__["__traceback__"].__get__(error)
     while traceback is not None:
-        interrupted = traceback.tb_frame.f_back
-        if interrupted is not None:
-            for value in traceback.tb_frame.f_locals.values():
-                given = value if type(value) is tuple else (value,)
-                if any(item is interrupted for item in given):
-                    return True
+        frame = traceback.tb_frame
+        if frame.f_back is not None and _handles_a_signal(frame):
+            return True
         traceback = traceback.tb_next
     return False
+
+
+def _handles_a_signal(frame: FrameType) -> bool:
+    code, local = frame.f_code, frame.f_locals
+    count = code.co_argcount + bool(code.co_flags & inspect.CO_VARARGS) + code.co_kwonlyargcount
+    given: list[Any] = []
+    for name in code.co_varnames[:count]:
+        value = local.get(name)
+        given += value if type(value) is tuple else (value,)
+    return any(
+        below is frame.f_back and type(number) is int and number in _SIGNALS
+        for number, below in itertools.pairwise(given)
+    )
 
 
 def warn(subject: str, message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -16,6 +17,8 @@ FAILED: Final = object()
 @dataclass(frozen=True, slots=True)
 class Hooks:
     """Functions of the program's that choose what is captured; the call itself is left alone.
+
+    They are handed the program's own objects, and must not change them.
 
     Attributes:
         process_input: takes the captured arguments by name, returns what is kept as the input.
@@ -41,14 +44,37 @@ class Hooks:
             hook = getattr(self, field.name)
             if hook is None:
                 continue
-            if not callable(hook) or inspect.iscoroutinefunction(hook):
+            if not callable(hook) or not _is_plain(hook):
                 raise DecorationError(f"{field.name} must be a plain function, not {hook!r}")
+            if not _takes_one(hook):
+                raise DecorationError(f"{field.name} must take one argument; {hook!r} does not")
             if field.name in ("process_chunk", "reduce") and not is_stream:
                 raise DecorationError(f"{field.name} is for generators; this yields no chunks")
             captures = has_input if field.name == "process_input" else has_output
             if not captures:
                 side = "input" if field.name == "process_input" else "output"
                 raise DecorationError(f"{field.name} has no effect with capture_{side}=False")
+
+
+def _is_plain(hook: Any) -> bool:
+    while isinstance(hook, functools.partial):
+        hook = hook.func
+    called = hook if inspect.isroutine(hook) else type(hook).__call__
+    return not (
+        inspect.iscoroutinefunction(called)
+        or inspect.isgeneratorfunction(called)
+        or inspect.isasyncgenfunction(called)
+    )
+
+
+def _takes_one(hook: Any) -> bool:
+    try:
+        inspect.signature(hook).bind(None)
+    except ValueError:  # of something written in C, which does not say
+        return True
+    except TypeError:
+        return False
+    return True
 
 
 NO_HOOKS: Final = Hooks()
@@ -61,7 +87,7 @@ def run(name: str, hook: Callable[[Any], Any], value: Any, errors: list[str]) ->
     """
     try:
         return hook(value)
-    except Exception as error:  # noqa: BLE001 - the program's code, but not part of its call
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the program's, but no part of its call
         _guard.swallow(f"hook.{name}", error)
         errors.append(f"{name}: {_guard.describe(error)}")
         return FAILED

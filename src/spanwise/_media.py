@@ -3,7 +3,8 @@
 Images, audio and the like travel in messages as bytes or as base64, alone, in a data URL, or
 inside a JSON text. In their place stands a marker with media type, size and SHA-256; the content
 itself may be kept once as a file. The work is bounded: of content over 256 KiB that is not kept
-as a file only the ends are hashed, and the marker says so (`sha256_of_ends`).
+as a file, and where there is much of it, only the ends are hashed, and the marker says so
+(`sha256_of_ends`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from typing import Any, Final, Protocol
 SMALLEST: Final = 1024  # characters or bytes; what is shorter may be an id or a key
 LARGEST_SCANNED: Final = 1 << 20  # characters of an argument that is looked through for content
 _WHOLLY_HASHED = 256 * 1024
+ALLOWANCE: Final = 1 << 20  # bytes that are hashed of one value's contents, ends apart
 _END = 65_535  # of each end; a multiple of 3, so that base64 may be cut there
+_SHORT_END = 1023
 _SAMPLE = 252
 _UNKNOWN = "application/octet-stream"
 
@@ -55,15 +58,36 @@ _BRANDS = {
 }
 
 
+class Allowance:
+    """How much may still be hashed of the contents of one value.
+
+    Attributes:
+        left: bytes.
+    """
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = ALLOWANCE
+
+
 class Keeper(Protocol):
     """Where content is kept as files."""
+
+    def wants(self, media_type: str, size: int) -> bool:
+        """Return whether content of this type and size, in bytes, is kept."""
+        ...
 
     def keep(self, content: bytes, media_type: str, digest: str) -> str | None:
         """Return the file that holds the content, or None where it is not kept."""
 
 
 def describe_bytes(
-    size: int, read: Callable[[int, int], bytes], keeper: Keeper | None, kind: str = "bytes"
+    size: int,
+    read: Callable[[int, int], bytes],
+    keeper: Keeper | None,
+    allowance: Allowance,
+    kind: str = "bytes",
 ) -> dict[str, Any]:
     """Return the marker of binary content.
 
@@ -71,12 +95,13 @@ def describe_bytes(
         size: of it all, in bytes.
         read: returns the bytes from one position to another.
         keeper: keeps it as a file.
+        allowance: how much may be hashed; what is, is taken from it.
         kind: how it came, the marker's `$type`.
     """
-    return _marker(kind, None, size, read, keeper)
+    return _marker(kind, None, size, read, keeper, allowance)
 
 
-def describe_text(text: str, keeper: Keeper | None) -> dict[str, Any] | None:
+def describe_text(text: str, keeper: Keeper | None, allowance: Allowance) -> dict[str, Any] | None:
     """Return the marker of a text that is nothing but base64, or a data URL; None for any other."""
     if len(text) < SMALLEST:
         return None
@@ -87,29 +112,40 @@ def describe_text(text: str, keeper: Keeper | None) -> dict[str, Any] | None:
         return None
     if url is None and not _looks_random(head + tail):
         return None
-    if "\n" in head or "\r" in head:
-        text = "".join(text.split()) if len(text) <= LARGEST_SCANNED else text
-    end = len(text) - tail.rstrip().count("=")
-    size = (end - start) * 3 // 4
+    breaks = sum(text.count(blank) for blank in "\n\r ")
+    size = (len(text) - start - breaks - tail.count("=")) * 3 // 4
+    if breaks and len(text) <= LARGEST_SCANNED:
+        text, start, breaks = "".join(text[start:].split()), 0, 0
+    characters = len(text) - start - breaks
+    spread = (len(text) - start) / max(1, characters)
 
     def decoded(begin: int, stop: int) -> bytes:
-        return _decoded(text[start + begin * 4 // 3 : start + -(-stop * 4 // 3)])
+        if begin == 0:
+            window = "".join(text[start : start + int((stop * 4 // 3 + 8) * spread)].split())
+            return _decoded(window[: -(-stop * 4 // 3 // 4) * 4])[:stop]
+        window = "".join(text[-int(((stop - begin) * 4 // 3 + 8) * spread) :].split())
+        aligned = window[-(characters - len(window)) % 4 :]  # groups of four begin at the start
+        return _decoded(aligned)[-(stop - begin) :]
 
-    return _marker("base64", url[1] if url is not None else None, size, decoded, keeper)
+    declared = url[1] if url is not None else None
+    try:
+        return _marker("base64", declared, size, decoded, keeper, allowance)
+    except ValueError:  # what is between the ends is no base64
+        return None
 
 
-def in_text(text: str, keeper: Keeper | None) -> str:
+def in_text(text: str, keeper: Keeper | None, allowance: Allowance) -> str:
     """Return a text with the base64 that stands in it replaced by what it is."""
     if len(text) < SMALLEST:
         return text
-    return _RUN.sub(lambda match: _run(match, keeper), text)
+    return _RUN.sub(lambda match: _run(match, keeper, allowance), text)
 
 
-def _run(match: re.Match[str], keeper: Keeper | None) -> str:
+def _run(match: re.Match[str], keeper: Keeper | None, allowance: Allowance) -> str:
     prefix, run = match[1] or "", match[2]
     if not prefix and not _looks_random(run[:_SAMPLE] + run[-_SAMPLE:]):
         return match[0]
-    marker = describe_text(prefix + run, keeper)
+    marker = describe_text(prefix + run, keeper, allowance)
     if marker is None:
         return match[0]
     digest = marker.get("sha256") or marker.get("sha256_of_ends")
@@ -123,19 +159,24 @@ def _marker(
     size: int,
     read: Callable[[int, int], bytes],
     keeper: Keeper | None,
+    allowance: Allowance,
 ) -> dict[str, Any]:
     media_type = _media_type(read(0, 48)) or declared or _UNKNOWN
     marker: dict[str, Any] = {"$type": kind, "media_type": media_type, "bytes": size}
-    if size <= _WHOLLY_HASHED or keeper is not None:
+    is_kept = keeper is not None and keeper.wants(media_type, size)
+    if is_kept or size <= min(_WHOLLY_HASHED, allowance.left):
         content = read(0, size)
         digest = marker["sha256"] = hashlib.sha256(content).hexdigest()
-        file = keeper.keep(content, media_type, digest) if keeper is not None else None
+        file = keeper.keep(content, media_type, digest) if keeper and is_kept else None
         if file is not None:
             marker["file"] = file
+        allowance.left -= size
     else:
-        last = size - size % 3 - _END
-        digest = hashlib.sha256(read(0, _END) + read(last, size)).hexdigest()
+        end = _END if min(size, allowance.left) >= 2 * _END else _SHORT_END
+        last = max(0, size - size % 3 - end)
+        digest = hashlib.sha256(read(0, min(end, size)) + read(last, size)).hexdigest()
         marker["sha256_of_ends"] = digest
+        allowance.left -= 2 * end
     return marker
 
 

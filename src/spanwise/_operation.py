@@ -21,6 +21,7 @@ from spanwise._hooks import run as run_hook
 from spanwise._ids import next_trace_id, random_span_id, random_trace_id
 from spanwise._observation import NO_PLAN, OBSERVATION, Observation, Plan, describe_error
 from spanwise._secret_patterns import MASK
+from spanwise._straddling import mask_chunks
 from spanwise._usage import usage_of
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def begin(
         return _start(plan, runtime, args, kwargs or {}, trace_id, start_time_ns)
     except Exception as error:  # noqa: BLE001 - the guard, inline: this is the hot path
         _guard.swallow("operation.start", error)
-        return None
+        return _unrecorded() if plan.suspends else None
 
 
 def finish(
@@ -132,7 +133,10 @@ def _outcome(
         if output is not FAILED and plan.hooks.process_output is not None:
             output = run_hook("process_output", plan.hooks.process_output, output, errors)
         if output is not FAILED:
-            attributes[semconv.OBSERVATION_OUTPUT] = runtime.encoder.dumps(output)
+            text = runtime.encoder.dumps(output)
+            if stream is not None and text[:1] == "[":
+                text = mask_chunks(text, runtime.encoder.masker)
+            attributes[semconv.OBSERVATION_OUTPUT] = text
     if errors:
         earlier = (getattr(observation._span, "attributes", None) or {}).get(_HOOK_ERRORS, ())
         attributes[_HOOK_ERRORS] = (*earlier, *errors)
@@ -186,25 +190,12 @@ def _start(
         attributes = dict(plan.attributes)
     else:
         attributes = _identity.merge(scope.attributes(), plan.attributes)
-    captured: Any = None
-    if plan.binder is not None and runtime.settings.capture_content:
-        captured = plan.binder.bind(args, kwargs)
-        if plan.hooks.process_input is not None:
-            errors: list[str] = []
-            captured = run_hook("process_input", plan.hooks.process_input, captured, errors)
-            if errors:
-                attributes[_HOOK_ERRORS] = tuple(errors)
-        if captured is not FAILED:
-            attributes[semconv.OBSERVATION_INPUT] = runtime.encoder.dumps(captured)
     call_context = context
-    wanted = _state.call_listeners and runtime.settings.capture_content
-    if wanted and plan.call_binder is not None:
-        arguments = plan.call_binder.bind(args, kwargs)
-        if plan.is_narrowed:
-            # What is kept out of the span is kept out of the recording: asked for at a replay.
-            kept = captured if type(captured) is dict else {}
-            arguments = {name: kept.get(name, MASK) for name in arguments}
-        call_context = with_call(Call(plan.target, arguments), context)
+    if runtime.settings.capture_content and (plan.binder is not None or plan.call_binder):
+        try:
+            call_context = _capture(plan, runtime, args, kwargs, attributes, context)
+        except Exception as error:  # noqa: BLE001 - the call is seen, if without its arguments
+            _guard.swallow("capture.input", error)
     span = runtime.tracer.start_span(
         plan.name,
         context=call_context,
@@ -215,6 +206,35 @@ def _start(
         set_status_on_exception=False,
     )
     return _in_context(Observation(plan, runtime, span, scope), context)
+
+
+def _capture(
+    plan: Plan,
+    runtime: _state.Runtime,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    attributes: dict[str, Any],
+    context: Context,
+) -> Context:
+    """Add the arguments to the attributes; return the context in which the span is started."""
+    captured: Any = None
+    if plan.binder is not None:
+        captured = plan.binder.bind(args, kwargs)
+        if plan.hooks.process_input is not None:
+            errors: list[str] = []
+            captured = run_hook("process_input", plan.hooks.process_input, captured, errors)
+            if errors:
+                attributes[_HOOK_ERRORS] = tuple(errors)
+        if captured is not FAILED:
+            attributes[semconv.OBSERVATION_INPUT] = runtime.encoder.dumps(captured)
+    if not _state.call_listeners or plan.call_binder is None:
+        return context
+    arguments = plan.call_binder.bind(args, kwargs)
+    if plan.is_narrowed:
+        # What is kept out of the span is kept out of the recording: asked for at a replay.
+        kept = captured if type(captured) is dict else {}
+        arguments = {name: kept.get(name, MASK) for name in arguments}
+    return with_call(Call(plan.target, arguments), context)
 
 
 def _end(
@@ -252,6 +272,13 @@ def _left_out(plan: Plan, trace_id: int, context: Context) -> Observation:
         SpanContext(trace_id, random_span_id(), is_remote=False, trace_flags=TraceFlags(0))
     )
     return _in_context(Observation(plan, None, span, _identity.current_scope(context)), context)
+
+
+def _unrecorded() -> Observation:
+    """Return what keeps the context of a generator apart from its caller's, and nothing else."""
+    holder = Observation(NO_PLAN, None, trace_api.INVALID_SPAN, None)
+    holder._context = _RUNTIME_CONTEXT.get_current()
+    return holder
 
 
 def _step_holder(parent: SpanContext, context: Context) -> Observation:

@@ -65,7 +65,7 @@ def build(
     if owns:  # on another's provider the variable was its maker's to follow
         sinks += _named_exporters(environment, processor.wiring)
     sinks += tuple(_state.sinks.values())
-    recordings = _recordings(settings, masker)
+    recordings = _recordings(settings, masker, keeper)
     before = processor.wiring
     processor.rewire(
         Wiring(
@@ -193,11 +193,13 @@ def _keeper(settings: Settings, previous: Runtime | None) -> MediaFiles | None:
     return MediaFiles(*wanted)
 
 
-def _recordings(settings: Settings, masker: Masker) -> CallRecordings | None:
+def _recordings(
+    settings: Settings, masker: Masker, keeper: MediaFiles | None
+) -> CallRecordings | None:
     if settings.record is None:
         return None
     recordings = recordings_at(settings.record)
-    recordings.use(masker)
+    recordings.use(masker, keeper)
     return recordings
 
 

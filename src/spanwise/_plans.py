@@ -169,10 +169,15 @@ def make_plan(
             has_input=capture_input is not False,
             has_output=bool(capture_output),
         )
+        if capture_input is False and ignored:
+            raise DecorationError("ignore has no effect with capture_input=False")
         if capture_input is not False:
             if isinstance(capture_input, str):
                 capture_input = (capture_input,)
-            binder = Binder(function, None if capture_input is True else capture_input, ignored)
+            named = None if capture_input is True else tuple(capture_input)
+            if named and set(named) <= set(ignored):
+                raise DecorationError("ignore leaves nothing of what capture_input names")
+            binder = Binder(function, named, ignored)
     call_binder = None
     is_recorded = is_recorded and type in RECORDED_TYPES and capture_input is not False
     if function is not None and is_recorded:

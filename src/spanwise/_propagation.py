@@ -67,12 +67,7 @@ def inject(
     if carrier is not None:
         carrier.update(written)
         return carrier
-    environment = dict(os.environ)
-    environment.update({_variable(name): value for name, value in written.items()})
-    environment.pop(PARENT_VARIABLE, None)
-    if "traceparent" in written:
-        environment[PARENT_VARIABLE] = written["traceparent"]
-    return environment
+    return _environment(written)
 
 
 class extract:  # noqa: N801 - reads as `with spanwise.extract(headers):`
@@ -197,5 +192,11 @@ def _baggage() -> TextMapPropagator:
     return W3CBaggagePropagator()
 
 
-def _variable(name: str) -> str:
-    return name.upper().replace("-", "_")
+def _environment(written: Mapping[str, str]) -> dict[str, str]:
+    environment = dict(os.environ)
+    for name, value in written.items():
+        environment[name.upper().replace("-", "_")] = value
+    environment.pop(PARENT_VARIABLE, None)
+    if "traceparent" in written:
+        environment[PARENT_VARIABLE] = written["traceparent"]
+    return environment

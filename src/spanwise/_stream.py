@@ -15,11 +15,9 @@ import orjson
 from spanwise import _guard, semconv
 from spanwise._encoding import Encoder, Limits
 from spanwise._hooks import FAILED, NO_HOOKS, Hooks, run
-from spanwise._straddling import mask_across
 from spanwise._usage import usage_of
-from spanwise._value_kinds import TRUNCATED, Excerpt
+from spanwise._value_kinds import MARGIN, TRUNCATED, Excerpt
 
-_MARGIN = 4096  # as in the encoder: what is needed to see a secret across the cut
 _MOST_HELD = 10_000  # of the program's objects, for its own hook
 _CHUNK_LIMITS = Limits(bytes=8192, string=4096, items=50, nodes=200)
 
@@ -62,7 +60,7 @@ class Stream:
     def __init__(
         self, encoder: Encoder, hooks: Hooks = NO_HOOKS, *, keeps: bool, sums_usage: bool
     ) -> None:
-        self._chunk_encoder = Encoder(encoder.masker, _CHUNK_LIMITS)
+        self._chunk_encoder = Encoder(encoder.masker, _CHUNK_LIMITS, keeper=encoder.keeper)
         self._hooks = hooks
         # The program's own objects, and only where a hook of its own wants them together.
         self._held: list[Any] | None = [] if hooks.holds_chunks and keeps else None
@@ -73,7 +71,7 @@ class Stream:
         self._only_text = True
         self._length = 0
         self._head: list[str] = []
-        self._head_room = encoder.limits.string + _MARGIN
+        self._head_room = encoder.limits.string + MARGIN
         self._tail: deque[str] = deque()
         self._tail_size = 0
         self._items: deque[str] = deque()
@@ -128,7 +126,6 @@ class Stream:
                 return head + tail
             return Excerpt(head, tail, self._length)
         items: list[Any] = [orjson.loads(item) for item in self._items]
-        mask_across(items, self._gap, self._chunk_encoder.masker)
         if head:
             # Text among other chunks: what came as text is shown joined, in front.
             items.insert(0, Excerpt(head, tail, self._length) if tail else head)
@@ -157,7 +154,7 @@ class Stream:
             self._head_room -= len(chunk)
             return
         # A chunk larger than all that is kept is cut before it is held.
-        most = self._chunk_encoder.limits.string + 2 * _MARGIN
+        most = self._chunk_encoder.limits.string + 2 * MARGIN
         if self._head_room > 0 and not self._tail:
             self._head.append(chunk[: self._head_room])
             chunk = chunk[self._head_room :]

@@ -21,6 +21,7 @@ import wrapt
 from opentelemetry.context import _RUNTIME_CONTEXT, Context
 
 from spanwise import _guard
+from spanwise._identity import give_back
 
 _POOL_WORKER = pool_module._worker
 # By name: the modules are imported by those who use them.
@@ -80,9 +81,11 @@ def _is_in_place(owner: Any, name: str, ours: Any) -> bool:
 
 
 def _start(wrapped: Callable[[], None], thread: Any, args: Any, kwargs: Any) -> None:
-    if _is_active:
-        with _guard.guard("threads.start"):
+    try:
+        if _is_active:
             _prepare(thread)
+    except Exception as error:  # noqa: BLE001 - ours: the thread starts all the same
+        _guard.swallow("threads.start", error)
     wrapped(*args, **kwargs)
 
 
@@ -112,9 +115,14 @@ def _prepare(thread: Any) -> None:
 
 
 def _start_process(wrapped: Callable[[], None], process: Any, args: Any, kwargs: Any) -> None:
-    target = vars(process).get("_target")
-    worker = getattr(target, "__module__", None), getattr(target, "__name__", None)
-    if _is_active and worker in _PROCESS_WORKERS:
+    is_worker = False
+    try:
+        target = vars(process).get("_target")
+        worker = getattr(target, "__module__", None), getattr(target, "__name__", None)
+        is_worker = _is_active and worker in _PROCESS_WORKERS
+    except Exception as error:  # noqa: BLE001 - ours: the process starts all the same
+        _guard.swallow("threads.start", error)
+    if is_worker:
         # Forked, it would keep the context of now for all the tasks that it is ever given.
         _run(Context(), wrapped)
     else:
@@ -122,21 +130,31 @@ def _start_process(wrapped: Callable[[], None], process: Any, args: Any, kwargs:
 
 
 def _submit(wrapped: Callable[..., Any], pool: Any, args: Any, kwargs: Any) -> Any:
-    if _is_active and args and not _is(pool, _INTERPRETERS, "InterpreterPoolExecutor"):
-        context = _RUNTIME_CONTEXT.get_current()
-        if context:
-            args = (functools.partial(_run, context, args[0]), *args[1:])
+    try:
+        if _is_active and args and not _is(pool, _INTERPRETERS, "InterpreterPoolExecutor"):
+            args = _in_context_of_now(args)
+    except Exception as error:  # noqa: BLE001 - ours: the job is submitted all the same
+        _guard.swallow("threads.submit", error)
     return wrapped(*args, **kwargs)
 
 
 def _hand_over(wrapped: Callable[..., Any], pool: Any, args: Any, kwargs: Any) -> Any:
-    context = _RUNTIME_CONTEXT.get_current()
-    if _is_active and context and _is(pool, _OTHER_POOLS, "ThreadPool"):
-        if args:
-            args = (functools.partial(_run, context, args[0]), *args[1:])
-        elif "func" in kwargs:
-            kwargs = {**kwargs, "func": functools.partial(_run, context, kwargs["func"])}
+    try:
+        if _is_active and _is(pool, _OTHER_POOLS, "ThreadPool"):
+            if args:
+                args = _in_context_of_now(args)
+            elif "func" in kwargs:
+                (function,) = _in_context_of_now((kwargs["func"],))
+                kwargs = {**kwargs, "func": function}
+    except Exception as error:  # noqa: BLE001 - ours: the job is handed over all the same
+        _guard.swallow("threads.submit", error)
     return wrapped(*args, **kwargs)
+
+
+def _in_context_of_now(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the arguments with the function, the first of them, bound to the current context."""
+    context = _RUNTIME_CONTEXT.get_current()
+    return (functools.partial(_run, context, args[0]), *args[1:]) if context else args
 
 
 def _is(pool: Any, module: str, name: str) -> bool:
@@ -146,8 +164,13 @@ def _is(pool: Any, module: str, name: str) -> bool:
 
 
 def _run(context: Context, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    token = _RUNTIME_CONTEXT.attach(context)
+    token = None
+    try:
+        token = _RUNTIME_CONTEXT.attach(context)
+    except Exception as error:  # noqa: BLE001 - ours: the job runs all the same
+        _guard.swallow("threads.run", error)
     try:
         return function(*args, **kwargs)
     finally:
-        _RUNTIME_CONTEXT.detach(token)
+        if token is not None:
+            give_back(token)

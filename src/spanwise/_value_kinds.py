@@ -171,6 +171,7 @@ def _bytes(walk: Walk, value: Any, depth: int) -> Any:
         length,
         lambda begin, end: bytes(base.__getitem__(value, slice(begin, end))),
         walk.encoder.keeper,
+        walk.allowance,
         kind,
     )
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import random
 import subprocess
 import sys
 
@@ -152,7 +154,50 @@ def test_every_part_of_a_log_record_is_masked():
     )
     assert 1 == first.log_record.attributes["n"]
     assert "ok" in told
+
+
+def test_the_rest_of_a_log_record_is_masked_too():
+    """Severity, scope, and a body whose names are no texts, or that holds an image."""
+    from opentelemetry._logs import LogRecord
+
+    inner = InMemoryLogRecordExporter()
+    provider = log_provider(inner)
+    logger = provider.get_logger(
+        f"scope {SECRET}", f"1 {SECRET}", attributes={"password": "hidden-s"}
+    )
+    image = base64.b64encode(random.Random(1).randbytes(3000)).decode()
+    body = {b"password": "hidden-b", 5: "five", "image": f"data:image/png;base64,{image}"}
+    logger.emit(LogRecord(body=body, severity_text=f"password={SECRET}"))
+    (log,) = inner.get_finished_logs()
+    told = log.to_json() + repr(log.instrumentation_scope)
+    assert SECRET not in told
+    assert "hidden-" not in told
+    assert image[:60] not in told
+    assert "five" == log.log_record.body["5"]
     provider.shutdown()
+
+
+def test_no_trace_state_is_handed_on(tracer):
+    """Others fill it: of the span, of its parent, and of what it links to."""
+    made, inner = tracer
+    state = trace.TraceState([("v", SECRET)])
+    above = trace.SpanContext(1 << 100, 5, True, trace.TraceFlags(1), state)
+    context = trace.set_span_in_context(trace.NonRecordingSpan(above))
+    made.start_span("x", context=context, links=[trace.Link(above)]).end()
+    (span,) = inner.get_finished_spans()
+    assert SECRET not in span.to_json()
+    assert not span.parent.trace_state
+    assert not span.links[0].context.trace_state
+    assert above.span_id == span.parent.span_id == span.links[0].context.span_id
+
+
+@pytest.mark.parametrize("made", [MaskingSpanExporter, MaskingLogRecordExporter])
+def test_an_exporter_is_not_made_of_something_else(made):
+    """It says what it was given."""
+    with pytest.raises(TypeError, match="inner must be an exporter, not 3"):
+        made(3)
+    with pytest.raises(TypeError, match="masker must be a Masker, not 'x'"):
+        made(InMemorySpanExporter(), masker="x")
 
 
 def test_a_log_record_of_anothers_is_left_as_it_is():

@@ -21,6 +21,7 @@ import orjson
 from spanwise import _guard, _state
 from spanwise._encoding import Encoder, Limits
 from spanwise._masking import Masker
+from spanwise._media import Keeper
 from spanwise.export.lines import LineFile
 
 # A recording is there to be run again, so far more is kept than in a span.
@@ -67,9 +68,9 @@ class CallRecordings:
             _state.count("lost.recordings")
             _guard.warn("record", f"cannot record to {self.path}: {_guard.describe(error)}")
 
-    def use(self, masker: Masker) -> None:
-        """Judge by this masker what is secret, from now on."""
-        self._encoder = Encoder(masker, RECORDING_LIMITS, represent=True)
+    def use(self, masker: Masker, keeper: Keeper | None) -> None:
+        """Judge by this masker what is secret, and keep media here, from now on."""
+        self._encoder = Encoder(masker, RECORDING_LIMITS, represent=True, keeper=keeper)
 
     def close(self) -> None:
         """Let the file go."""

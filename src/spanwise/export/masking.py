@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opentelemetry.sdk._logs import ReadableLogRecord
@@ -16,7 +16,15 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from spanwise import _guard, _state
 from spanwise._masking import Masker
 from spanwise.export.readable import Readable
-from spanwise.export.record import make_record, masked_attributes, masked_value, without_content
+from spanwise.export.record import (
+    make_record,
+    masked_attributes,
+    masked_scope,
+    masked_value,
+    valid,
+    without_content,
+    without_media,
+)
 
 _default = Masker()
 
@@ -32,6 +40,7 @@ class MaskingSpanExporter(SpanExporter):
     """
 
     def __init__(self, inner: SpanExporter, *, masker: Masker | None = None) -> None:
+        _check(inner, masker)
         self._inner = inner
         self._masker = masker
         self._readable = Readable()
@@ -46,6 +55,8 @@ class MaskingSpanExporter(SpanExporter):
             except Exception as error:  # noqa: BLE001 - the others are handed on all the same
                 _state.count("dropped.unmaskable")
                 _guard.swallow("masking", error)
+        if spans and not masked:
+            return SpanExportResult.FAILURE
         return self._inner.export(masked)
 
     def shutdown(self) -> None:
@@ -53,8 +64,8 @@ class MaskingSpanExporter(SpanExporter):
         self._inner.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Flush the other exporter."""
-        return self._inner.force_flush(timeout_millis)
+        """Flush the other exporter, where it can be."""
+        return _flush(self._inner, timeout_millis)
 
     def _masked(self, span: ReadableSpan, masker: Masker) -> ReadableSpan:
         record = make_record(
@@ -77,6 +88,7 @@ class MaskingLogRecordExporter(LogRecordExporter):
     """
 
     def __init__(self, inner: LogRecordExporter, *, masker: Masker | None = None) -> None:
+        _check(inner, masker)
         self._inner = inner
         self._masker = masker
 
@@ -90,6 +102,8 @@ class MaskingLogRecordExporter(LogRecordExporter):
             except Exception as error:  # noqa: BLE001 - the others are handed on all the same
                 _state.count("dropped.unmaskable")
                 _guard.swallow("masking", error)
+        if batch and not masked:
+            return LogRecordExportResult.FAILURE
         return self._inner.export(masked)
 
     def shutdown(self) -> None:
@@ -98,27 +112,57 @@ class MaskingLogRecordExporter(LogRecordExporter):
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Flush the other exporter, where it can be."""
-        flush: Any = getattr(self._inner, "force_flush", None)
-        return True if flush is None else bool(flush(timeout_millis))
+        return _flush(self._inner, timeout_millis)
 
 
 def _masked_log(readable: ReadableLogRecord, masker: Masker) -> ReadableLogRecord:
     record = copy.copy(readable.log_record)
-    attributes = masked_attributes(record.attributes or {}, masker)
+    attributes = masked_attributes(without_media(record.attributes or {}, None), masker)
     name = record.event_name
-    if not _captures_content():
-        attributes = without_content(attributes)
-        record.body = None if name else masked_value(record.body, masker)
+    if _captures_content() or not name:
+        (plain,) = without_media({"body": _with_names(record.body)}, None).values()
+        record.body = masked_value(plain, masker)
     else:
-        record.body = masked_value(record.body, masker)
-    record.attributes = attributes
+        record.body = None
+    record.attributes = attributes if _captures_content() else without_content(attributes)
+    if record.severity_text:
+        record.severity_text = masker.text(valid(record.severity_text))
     record.event_name = masker.text(name) if name else name
     if hasattr(record, "exception"):
         record.exception = None  # told by the attributes, which are masked
     resource = Resource(
         masked_attributes(readable.resource.attributes, masker), readable.resource.schema_url
     )
-    return dataclasses.replace(readable, log_record=record, resource=resource)
+    scope = readable.instrumentation_scope
+    return dataclasses.replace(
+        readable,
+        log_record=record,
+        resource=resource,
+        instrumentation_scope=masked_scope(scope, masker) if scope is not None else None,
+    )
+
+
+def _with_names(value: Any) -> Any:
+    """Return a body with texts as the names in its mappings, whatever they were."""
+    if isinstance(value, Mapping):
+        return {_name(key): _with_names(item) for key, item in value.items()}
+    return [_with_names(item) for item in value] if type(value) in (list, tuple) else value
+
+
+def _name(key: Any) -> str:
+    return key.decode("utf-8", "replace") if type(key) is bytes else str(key)
+
+
+def _check(inner: Any, masker: Any) -> None:
+    if not callable(getattr(inner, "export", None)):
+        raise TypeError(f"inner must be an exporter, not {inner!r}")
+    if masker is not None and not isinstance(masker, Masker):
+        raise TypeError(f"masker must be a Masker, not {masker!r}")
+
+
+def _flush(inner: Any, timeout_millis: int) -> bool:
+    flush = getattr(inner, "force_flush", None)
+    return True if flush is None else bool(flush(timeout_millis))
 
 
 def _masker() -> Masker:

@@ -44,12 +44,15 @@ class MediaFiles:
         self.max_bytes = max_bytes
         self._written: int | None = None
 
+    def wants(self, media_type: str, size: int) -> bool:
+        """Return whether content of this type and size, in bytes, is kept."""
+        return media_type in _SUFFIXES and size <= min(_LARGEST, self.max_bytes)
+
     def keep(self, content: bytes, media_type: str, digest: str) -> str | None:
         """Return the name of the file that holds the content, or None where it is not kept."""
-        suffix = _SUFFIXES.get(media_type)
-        if suffix is None or len(content) > min(_LARGEST, self.max_bytes):
+        if not self.wants(media_type, len(content)):
             return None
-        name = f"{digest}{suffix}"
+        name = f"{digest}{_SUFFIXES[media_type]}"
         path = self.folder / name
         try:
             if not path.exists():

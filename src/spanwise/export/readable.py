@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
-from opentelemetry.trace import SpanContext, Status
+from opentelemetry.trace import Status
 
-from spanwise.export.record import Record
+from spanwise.export.record import Record, plain_context
 
 _REMEMBERED = 64
 
@@ -22,8 +22,8 @@ class Readable:
         span = record.span
         return ReadableSpan(
             name=record.name,
-            context=_plain_context(span.context),
-            parent=span.parent,
+            context=plain_context(span.context) if span.context is not None else None,
+            parent=plain_context(span.parent) if span.parent is not None else None,
             resource=self._resource(record),
             attributes=record.attributes,
             events=[Event(e.name, e.attributes, e.time_ns) for e in record.events],
@@ -47,13 +47,6 @@ class Readable:
             known = Resource(dict(record.resource), record.span.resource.schema_url)
             self._resources[key] = known
         return known
-
-
-def _plain_context(context: SpanContext | None) -> SpanContext | None:
-    """Return the context without its trace state, which others fill and nobody masks."""
-    if context is None or not context.trace_state:
-        return context
-    return SpanContext(context.trace_id, context.span_id, context.is_remote, context.trace_flags)
 
 
 def _nanoseconds(time_ns: int | None) -> int:

@@ -13,11 +13,11 @@ from typing import Any
 import orjson
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, StatusCode
+from opentelemetry.trace import Link, SpanContext, StatusCode
 
 from spanwise import _state, semconv
 from spanwise._masking import Masker
-from spanwise._media import SMALLEST, Keeper, describe_bytes, in_text
+from spanwise._media import SMALLEST, Allowance, Keeper, describe_bytes, in_text
 from spanwise._secret_patterns import MASK
 from spanwise.instrumentation.vocabulary import (
     CONTENT_ATTRIBUTES,
@@ -160,8 +160,10 @@ def make_record(
     """
     scope = span.instrumentation_scope
     is_ours = scope is not None and scope.name == SCOPE_NAME
-    given = {**(identity or {}), **(span.attributes or {})}
-    attributes = masked_attributes(given if is_ours else _without_media(given, keeper), masker)
+    given: Mapping[str, Any] = {**(identity or {}), **(span.attributes or {})}
+    if not is_ours:
+        given = without_media(given, keeper)
+    attributes = masked_attributes(given, masker)
     if not capture_content:
         attributes = without_content(attributes)
     message = span.status.description
@@ -178,22 +180,33 @@ def make_record(
             for event in span.events
         ),
         links=tuple(
-            Link(link.context, masked_attributes(link.attributes or {}, masker))
+            Link(plain_context(link.context), masked_attributes(link.attributes or {}, masker))
             for link in span.links
         ),
         status_message=masker.text(valid(message)) if message is not None else None,
-        scope=None
-        if scope is None
-        else InstrumentationScope(
-            masker.text(valid(scope.name)),
-            scope.version,
-            scope.schema_url,
-            masked_attributes(scope.attributes or {}, masker),
-        ),
+        scope=None if scope is None else masked_scope(scope, masker),
         resource=resource,
         meaning=read(attributes, scope.name if scope is not None else ""),
         parent_is_trace=parent_is_trace,
     )
+
+
+def masked_scope(scope: InstrumentationScope, masker: Masker) -> InstrumentationScope:
+    """Return the instrumentation scope with secrets replaced."""
+    version, schema = scope.version, scope.schema_url
+    return InstrumentationScope(
+        masker.text(valid(scope.name)),
+        masker.text(valid(version)) if version else version,
+        masker.text(valid(schema)) if schema else schema,
+        masked_attributes(scope.attributes or {}, masker),
+    )
+
+
+def plain_context(context: SpanContext) -> SpanContext:
+    """Return the context without its trace state, which others fill and nobody masks."""
+    if not context.trace_state:
+        return context
+    return SpanContext(context.trace_id, context.span_id, context.is_remote, context.trace_flags)
 
 
 def masked_attributes(attributes: Mapping[str, Any], masker: Masker) -> dict[str, Any]:
@@ -238,26 +251,30 @@ def without_content(attributes: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _without_media(attributes: Mapping[str, Any], keeper: Keeper | None) -> dict[str, Any]:
-    return {key: _without_medium(value, keeper) for key, value in attributes.items()}
+def without_media(attributes: Mapping[str, Any], keeper: Keeper | None) -> dict[str, Any]:
+    """Return the attributes with images and the like, at any depth, replaced by what they are."""
+    allowance = Allowance()
+    return {key: _without_medium(value, keeper, allowance) for key, value in attributes.items()}
 
 
-def _without_medium(value: Any, keeper: Keeper | None) -> Any:
+def _without_medium(value: Any, keeper: Keeper | None, allowance: Allowance) -> Any:
     kind = type(value)
     if kind is str:
-        return value if len(value) < SMALLEST else in_text(value, keeper)
+        return value if len(value) < SMALLEST else in_text(value, keeper, allowance)
     if kind is bytes and len(value) >= SMALLEST:
-        marker = describe_bytes(len(value), lambda begin, end: value[begin:end], keeper)
+        marker = describe_bytes(len(value), lambda begin, end: value[begin:end], keeper, allowance)
         return orjson.dumps(marker).decode()
     if kind is tuple or kind is list:
-        return tuple(_without_medium(item, keeper) for item in value)
-    return _without_media(value, keeper) if isinstance(value, Mapping) else value
+        return tuple(_without_medium(item, keeper, allowance) for item in value)
+    if isinstance(value, Mapping):
+        return {key: _without_medium(item, keeper, allowance) for key, item in value.items()}
+    return value
 
 
 def _event_attributes(
     event: Any, masker: Masker, keeper: Keeper | None, *, capture_content: bool
 ) -> dict[str, Any]:
-    attributes = masked_attributes(_without_media(event.attributes or {}, keeper), masker)
+    attributes = masked_attributes(without_media(event.attributes or {}, keeper), masker)
     if capture_content:
         return attributes
     if event.name.startswith(CONTENT_EVENTS):

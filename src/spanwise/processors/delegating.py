@@ -108,16 +108,21 @@ class DelegatingSpanProcessor(SpanProcessor):
 
     def on_end(self, span: ReadableSpan) -> None:
         """Make the record and hand it to every sink; one that fails does not stop the others."""
-        wiring = self._wiring
-        if wiring is None:
-            _state.count("dropped.after_shutdown")
-            return
         try:
-            record = self._ended(span, wiring)
+            wiring = self._wiring
+            if wiring is None:
+                _state.count("dropped.after_shutdown")
+            else:
+                self._hand_on(span, wiring)
         except Exception as error:  # noqa: BLE001 - the guard, inline: this is the hot path
             _guard.swallow("processor.on_end", error)
+
+    def _hand_on(self, span: ReadableSpan, wiring: Wiring) -> None:
+        try:
+            record = self._ended(span, wiring)
+        except Exception:
             _state.count("dropped.unrecordable")
-            return
+            raise
         if record is None:
             return
         for sink in wiring.sinks:
@@ -125,8 +130,8 @@ class DelegatingSpanProcessor(SpanProcessor):
                 sink.write(record)
             except Exception as error:  # noqa: BLE001 - the next sink gets it all the same
                 self._has_lost = True
-                _state.count("lost.sink")
                 _guard.swallow(f"sink.{type(sink).__name__}", error)
+                _state.count("lost.sink")
 
     def wake(self) -> None:
         """Have the sinks send what they hold; does not wait for it."""
