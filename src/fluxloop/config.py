@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import functools
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Set
@@ -302,22 +301,12 @@ def _collector(config: SDKConfig) -> dict[str, Any]:
     if config.collector_url is None or not config.use_collector:
         return {"destinations": ()}
     if not config.collector_url.endswith(TRACES_PATH):
-        _say_that_nothing_is_sent()
-        return {"destinations": ()}
+        return {"destinations": ()}  # a FluxLoop collector: see `places`
     headers = {"Authorization": f"Bearer {config.api_key}"} if config.api_key else {}
     destination = spanwise.Destination(
         endpoint=config.collector_url, headers=headers, timeout_s=config.timeout
     )
     return {"destinations": (destination,)}
-
-
-@functools.cache  # once in a process, however often it is configured
-def _say_that_nothing_is_sent() -> None:
-    _guard.logger.warning(
-        "collector_url: sending to a FluxLoop collector is not supported yet; an address that "
-        "ends in %s is sent OTLP. Traces are kept in files",
-        TRACES_PATH,
-    )
 
 
 def _recording_path(given: str | None) -> Path:

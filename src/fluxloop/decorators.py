@@ -55,15 +55,27 @@ def agent(
     )
 
 
-def prompt(name: str | None = None, model: str | None = None, capture_tokens: bool = True) -> Block:
+def prompt(
+    name: str | None = None,
+    model: str | None = None,
+    capture_tokens: bool = True,
+    capture_chunks: bool = False,
+) -> Block:
     """Record calls of a model, streamed ones too.
 
     Args:
         name: of the observation; the function's own name by default.
         model: the model that is called.
         capture_tokens: keep the token counts of a result or chunk that has a `usage`.
+        capture_chunks: an event for each of the first 100 chunks, when it came and how long it is.
     """
-    return _decorator("generation", name, model=model, capture_usage=capture_tokens)
+    return _decorator(
+        "generation",
+        name,
+        model=model,
+        capture_usage=capture_tokens,
+        capture_chunks=capture_chunks,
+    )
 
 
 def tool(name: str | None = None, description: str | None = None) -> Block:

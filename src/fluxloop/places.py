@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from spanwise import _state
 from spanwise._configure import place_sink
+from spanwise._destinations import TRACES_PATH
 
 if TYPE_CHECKING:
     from fluxloop.config import SDKConfig
@@ -34,6 +35,7 @@ def put_in_force(config: SDKConfig, named: Set[str]) -> None:
         config: what is configured.
         named: the fields that somebody set.
     """
+    _put_collector_in_force(config, named)
     current = _state.sinks.get(_STORAGE)
     if config.storage != "memory" and not _wants_store(config, named):
         if current is not None:
@@ -48,6 +50,31 @@ def put_in_force(config: SDKConfig, named: Set[str]) -> None:
         store = OfflineStore(config.offline_store_dir)
         if not isinstance(current, OfflineStore) or current.base_dir != store.base_dir:
             place_sink(_STORAGE, store)
+
+
+def _put_collector_in_force(config: SDKConfig, named: Set[str]) -> None:
+    current = _state.sinks.get(_COLLECTOR)
+    if not sends_to_collector(config):
+        if current is not None:
+            place_sink(_COLLECTOR, None)
+        return
+    from fluxloop.collector import HTTPStorage
+    from fluxloop.storage import OfflineStore
+
+    # Where the store is written in any case, what the collector does not take is there already.
+    keeps = config.offline_store_enabled and not _wants_store(config, named)
+    wanted = HTTPStorage(offline=OfflineStore(config.offline_store_dir) if keeps else None)
+    if not isinstance(current, HTTPStorage) or current.identity != wanted.identity:
+        place_sink(_COLLECTOR, wanted)
+
+
+def sends_to_collector(config: SDKConfig) -> bool:
+    """Return whether a FluxLoop collector, and no OTLP one, is what the configuration asks for."""
+    if not config.enabled or not config.use_collector:
+        return False
+    if config.collector_url is None:
+        return config.storage == "http"
+    return not config.collector_url.endswith(TRACES_PATH)
 
 
 def storage_in_force() -> OfflineStore | MemoryStorage | FileStorage:

@@ -22,14 +22,23 @@ from spanwise.export.lines import LineFile
 from spanwise.export.record import Record
 
 if TYPE_CHECKING:
+    from fluxloop.collector import HTTPStorage
     from fluxloop.models import ObservationData, TraceData
 
-__all__ = ["FileStorage", "MemoryStorage", "OfflineStore"]
+__all__ = ["FileStorage", "HTTPStorage", "MemoryStorage", "OfflineStore", "Storage"]
 
 _MOST_IN_MEMORY = 10_000
 
 
-class _Storage:
+def __getattr__(name: str) -> Any:
+    if name == "HTTPStorage":  # which brings all that sends
+        from fluxloop import collector
+
+        return collector.HTTPStorage
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+class Storage:
     """What every storage does with records; a storage says how a line of each kind is kept."""
 
     def store(self, kind: str, line: Mapping[str, Any]) -> None:
@@ -65,7 +74,7 @@ class _Storage:
         """Let resources go; what is handed over later is kept all the same."""
 
 
-class OfflineStore(_Storage):
+class OfflineStore(Storage):
     """`traces.jsonl` and `observations.jsonl` in one folder, in the order in which things end.
 
     Args:
@@ -106,7 +115,7 @@ class OfflineStore(_Storage):
             file.close()
 
 
-class FileStorage(_Storage):
+class FileStorage(Storage):
     """`traces_YYYYMMDD.jsonl` and `observations_YYYYMMDD.jsonl` in one folder.
 
     Args:
@@ -139,7 +148,7 @@ class FileStorage(_Storage):
         self._files.close(timeout_s)
 
 
-class MemoryStorage(_Storage):
+class MemoryStorage(Storage):
     """The last traces and observations of this process, as mappings, for tests.
 
     Attributes:

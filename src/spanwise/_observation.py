@@ -40,6 +40,7 @@ class Plan:
         binder: names the arguments to capture; None captures none.
         capture_output: keep the result.
         capture_usage: look for token counts in the result.
+        capture_chunks: an event for each of the first chunks of a stream.
         hooks: functions of the program's that choose what is captured.
         call_binder: names all arguments, for recordings; None where calls are not recorded.
         is_narrowed: not all arguments are captured as they are; a recording masks the others.
@@ -57,6 +58,7 @@ class Plan:
     binder: Binder | None = None
     capture_output: bool = True
     capture_usage: bool = False
+    capture_chunks: bool = False
     hooks: Hooks = NO_HOOKS
     call_binder: Binder | None = None
     is_narrowed: bool = False

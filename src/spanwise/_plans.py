@@ -52,6 +52,8 @@ class Options(TypedDict, total=False):
         ignore: parameters that are not kept.
         capture_output: keep the result.
         capture_usage: look for token counts in the result; by default where a model is asked.
+        capture_chunks: an event for each of the first chunks of a stream, when it came and how
+            long it is.
         process_input: what is kept instead of the arguments, which it takes by name.
         process_output: what is kept instead of the result, which it takes.
         process_chunk: what is kept instead of a chunk of a stream, which it takes.
@@ -68,6 +70,7 @@ class Options(TypedDict, total=False):
     ignore: Iterable[str] | None
     capture_output: bool
     capture_usage: bool | None
+    capture_chunks: bool
     process_input: Callable[[dict[str, Any]], Any] | None
     process_output: Callable[[Any], Any] | None
     process_chunk: Callable[[Any], Any] | None
@@ -101,6 +104,7 @@ def make_plan(
     ignore: Iterable[str] | None = None,
     capture_output: bool = True,
     capture_usage: bool | None = None,
+    capture_chunks: bool = False,
     process_input: Callable[[dict[str, Any]], Any] | None = None,
     process_output: Callable[[Any], Any] | None = None,
     process_chunk: Callable[[Any], Any] | None = None,
@@ -189,6 +193,7 @@ def make_plan(
         binder=binder,
         capture_output=bool(capture_output) and not is_trace,
         capture_usage=type in _MODEL_TYPES if capture_usage is None else capture_usage,
+        capture_chunks=bool(capture_chunks),
         hooks=hooks,
         call_binder=call_binder,
         is_narrowed=bool(ignored) or capture_input is not True or process_input is not None,

@@ -318,7 +318,10 @@ def _stream(observation: Observation | None, plan: Plan) -> Stream | None:
         return None
     runtime = observation._runtime
     keeps = plan.capture_output and runtime.settings.capture_content
-    return Stream(runtime.encoder, plan.hooks, keeps=keeps, sums_usage=plan.capture_usage)
+    stream = Stream(runtime.encoder, plan.hooks, keeps=keeps, sums_usage=plan.capture_usage)
+    if plan.capture_chunks:
+        stream.tell = observation._span.add_event
+    return stream
 
 
 def _finish(observation: Observation | None, stream: Stream | None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -18,6 +19,7 @@ from spanwise._hooks import FAILED, NO_HOOKS, Hooks, run
 from spanwise._usage import usage_of
 from spanwise._value_kinds import MARGIN, TRUNCATED, Excerpt
 
+_MOST_TOLD = 100  # a span holds 128 events, and an exception is one of them
 _MOST_HELD = 10_000  # of the program's objects, for its own hook
 _CHUNK_LIMITS = Limits(bytes=8192, string=4096, items=50, nodes=200)
 
@@ -34,6 +36,8 @@ class Stream:
     Attributes:
         usage: `gen_ai.usage.*` counts of the last chunk that had any.
         errors: which hooks failed, one line for each.
+        tell: told of each of the first chunks, as a span is of an event: when it came and how
+            long it is. What is in it could be a part of a secret.
     """
 
     __slots__ = (
@@ -54,6 +58,7 @@ class Stream:
         "_tail",
         "_tail_size",
         "errors",
+        "tell",
         "usage",
     )
 
@@ -79,6 +84,7 @@ class Stream:
         self._gap: int | None = None  # how many items come before those that were dropped
         self.usage: dict[str, int] = {}
         self.errors: list[str] = []
+        self.tell: Callable[[str, dict[str, Any]], None] | None = None
 
     def add(self, chunk: Any) -> None:
         """Take note of one chunk; a fault is swallowed and counted."""
@@ -86,6 +92,11 @@ class Stream:
             self._first_ns = time.perf_counter_ns()
         self._count += 1
         try:
+            if self.tell is not None and self._count <= _MOST_TOLD:
+                said: dict[str, Any] = {semconv.OBSERVATION_STREAM_INDEX: self._count - 1}
+                if type(chunk) is str:
+                    said[semconv.OBSERVATION_STREAM_SIZE] = len(chunk)
+                self.tell("chunk", said)
             if self._sums_usage and type(chunk) is not str:
                 self._add_usage(usage_of(chunk))
             if self._hooks.process_chunk is not None and self._keeps:

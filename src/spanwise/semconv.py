@@ -42,6 +42,10 @@ OBSERVATION_IS_TRACE: Final = "observation.is_trace"
 """The span stands for its whole trace."""
 OBSERVATION_STREAM_CHUNKS: Final = "observation.stream.chunks"
 """How many chunks a streamed result consisted of."""
+OBSERVATION_STREAM_INDEX: Final = "observation.stream.index"
+"""Which chunk of a streamed result an event stands for; the first is 0."""
+OBSERVATION_STREAM_SIZE: Final = "observation.stream.size"
+"""How many characters a chunk of text has."""
 OBSERVATION_USAGE_TOTAL_TOKENS: Final = "observation.usage.total_tokens"
 """All tokens of a call, where somebody says another number than input and output together."""
 OBSERVATION_HOOK_ERRORS: Final = "observation.hook_errors"
@@ -252,6 +256,8 @@ ATTRIBUTES: Final[frozenset[str]] = frozenset(
         OBSERVATION_VERSION,
         OBSERVATION_IS_TRACE,
         OBSERVATION_STREAM_CHUNKS,
+        OBSERVATION_STREAM_INDEX,
+        OBSERVATION_STREAM_SIZE,
         OBSERVATION_USAGE_TOTAL_TOKENS,
         OBSERVATION_HOOK_ERRORS,
         OBSERVATION_SCORE,

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import json
-import threading
 import uuid
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import requests
@@ -19,6 +17,7 @@ from fluxloop.client import FluxLoopClient
 from fluxloop.models import ObservationData, ObservationType, TraceData
 from fluxloop.places import storage_in_force
 from fluxloop.storage import FileStorage, MemoryStorage, OfflineStore
+from support.collector import Collector
 
 
 @pytest.fixture(autouse=True)
@@ -329,31 +328,10 @@ def test_a_total_set_by_hand_stands(store):
 
 @pytest.fixture
 def collector():
-    """A FluxLoop collector: what it was sent, and what it answers."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            server.seen.append((self.path, dict(self.headers), body))
-            answer = json.dumps({"ok": len(server.seen)}).encode()
-            self.send_response(server.status)
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, *args):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    server.seen, server.status = [], 200
-    server.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join(5)
+    """A collector that takes everything."""
+    made = Collector()
+    yield made
+    made.close()
 
 
 def test_the_client_posts_to_a_collector(collector):
@@ -459,3 +437,30 @@ def test_a_tools_call_is_not_recorded(tmp_path):
     assert [{"question": "why"}] == [
         json.loads(line)["kwargs"] for line in calls.read_text().splitlines()
     ]
+
+
+def test_each_chunk_of_a_prompt_can_be_told(tmp_path):
+    """When it came, and how long it is, but not what is in it; of many the first."""
+    fluxloop.configure(base_path=str(tmp_path / "t"))
+
+    @fluxloop.prompt(capture_chunks=True)
+    def stream(count):
+        for _ in range(count):
+            yield "four"
+        yield {"usage": {"input_tokens": 1}}
+
+    for count in (2, 300):
+        list(stream(count))
+    short, long = [
+        json.loads(line)["events"]
+        for path in (tmp_path / "t").glob("observations_*")
+        for line in path.read_text().splitlines()
+    ]
+    assert [(0, 4), (1, 4), (2, None)] == [
+        (
+            event["attributes"]["observation.stream.index"],
+            event["attributes"].get("observation.stream.size"),
+        )
+        for event in short
+    ]
+    assert 100 == len(long)
