@@ -45,7 +45,6 @@ TABLE = [
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
     monkeypatch.setattr(fluxloop.config, "_config", None)
-    fluxloop.config._say_that_nothing_is_sent.cache_clear()
 
 
 def messages_of(error: ValidationError) -> dict[str, str]:
@@ -193,14 +192,6 @@ def test_the_modules_can_be_reached_after_importing_the_package_alone():
         "    assert getattr(fluxloop, name).__name__ == f'fluxloop.{name}'"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
-
-
-def test_that_nothing_is_sent_is_said_once_in_a_process(caplog):
-    """However often it is configured."""
-    for _ in range(3):
-        fluxloop.configure(collector_url="http://localhost:1")
-        fluxloop.reset_config()
-    assert 1 == len([m for m in caplog.messages if "not supported yet" in m])
 
 
 def test_a_bad_variable_is_told_in_one_line(monkeypatch, caplog):
