@@ -172,7 +172,7 @@ def test_every_order_is_one_trace_and_nested_as_called(folder, order, hop):
     "order", list(itertools.permutations(["fluxloop", "brixo", "opentelemetry"])), ids="-".join
 )
 def test_an_instrument_block_anywhere_is_nested_as_called(folder, order, block, hop):
-    """As OpenTelemetry's own exporters see it, the block is the span around its observation."""
+    """It is a span around its observation; in the files, which leave it out, all else is a chain."""
     spanwise.configure(traces_dir=folder.folder)
     exporter = InMemorySpanExporter()
     trace_api.get_tracer_provider().add_span_processor(SimpleSpanProcessor(exporter))
@@ -187,6 +187,7 @@ def test_an_instrument_block_anywhere_is_nested_as_called(folder, order, block, 
     ]
     at = order.index("fluxloop")
     assert [*order[:at], "fluxloop block", *order[at:]] == chain(spans)
+    assert list(order) == chain(folder.observations())
     assert 1 == len({line["trace_id"] for line in folder.observations()})
 
 

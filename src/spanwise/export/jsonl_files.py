@@ -180,7 +180,7 @@ def observation_line(record: Record) -> dict[str, Any]:
     line: dict[str, Any] = {
         "id": record.span_id,
         "trace_id": record.trace_id,
-        "parent_id": None if record.parent_is_trace else record.parent_id,
+        "parent_id": record.observation_above_id,
         "type": meaning.type,
         "name": record.name,
         "start_time": iso_time(record.span.start_time or 0),

@@ -60,7 +60,7 @@ class Record:
         scope: the instrumentation scope, masked.
         resource: of the process, with what `configure()` was told of it.
         meaning: the span in our vocabulary, whichever it was written in.
-        parent_is_trace: the parent stands for the trace and is no observation.
+        observation_above: id of the nearest span above that is an observation.
     """
 
     span: ReadableSpan
@@ -72,7 +72,7 @@ class Record:
     scope: InstrumentationScope | None
     resource: Mapping[str, Any]
     meaning: Meaning = field(default_factory=Meaning)
-    parent_is_trace: bool = False
+    observation_above: int | None = None
 
     @property
     def trace_id(self) -> str:
@@ -88,6 +88,11 @@ class Record:
     def parent_id(self) -> str | None:
         """16 hexadecimal digits, or None for the root of a trace."""
         return format(self.span.parent.span_id, "016x") if self.span.parent else None
+
+    @property
+    def observation_above_id(self) -> str | None:
+        """Id of the nearest observation above, 16 hexadecimal digits, or None."""
+        return format(self.observation_above, "016x") if self.observation_above else None
 
     @property
     def is_local_root(self) -> bool:
@@ -144,7 +149,7 @@ def make_record(
     capture_content: bool = True,
     identity: Mapping[str, Any] | None = None,
     resource: Mapping[str, Any],
-    parent_is_trace: bool = False,
+    observation_above: int | None = None,
     keeper: Keeper | None = None,
 ) -> Record:
     """Make the masked record of an ended span.
@@ -155,7 +160,7 @@ def make_record(
         capture_content: False leaves inputs and outputs out, whoever wrote them.
         identity: attributes to add where the span does not have them.
         resource: masked attributes of the process.
-        parent_is_trace: whether the parent stands for the trace.
+        observation_above: id of the nearest span above that is an observation.
         keeper: where images and the like that a third party put into the span are kept.
     """
     scope = span.instrumentation_scope
@@ -187,7 +192,7 @@ def make_record(
         scope=None if scope is None else masked_scope(scope, masker),
         resource=resource,
         meaning=read(attributes, scope.name if scope is not None else ""),
-        parent_is_trace=parent_is_trace,
+        observation_above=observation_above,
     )
 
 

@@ -189,10 +189,10 @@ class DelegatingSpanProcessor(SpanProcessor):
             is_trace = attributes.get(semconv.OBSERVATION_IS_TRACE) is True
         elif scope is not None:
             _stamp(span, scope)
-        self._open.add(
-            span_context.span_id,
-            OpenSpan(scope, is_trace, self._open.is_trace(parent_context_ids.span_id), kept),
-        )
+        above = self._open.observation_above(parent_context_ids)
+        if is_trace and parent_context_ids.is_remote:
+            above = None  # it may be there for its trace id alone
+        self._open.add(span_context.span_id, OpenSpan(scope, is_trace, above, kept))
         if wiring.recordings is not None and is_ours:
             call = call_of(parent_context)
             if call is not None:
@@ -235,13 +235,16 @@ class DelegatingSpanProcessor(SpanProcessor):
         if not wiring.sinks:
             return None
         scope = opened.scope if opened is not None else None
+        above = span.parent.span_id if span.parent is not None else None
+        if opened is not None:
+            above = opened.observation_above
         return make_record(
             span,
             wiring.masker,
             capture_content=wiring.capture_content,
             identity=scope.attributes() if scope is not None else None,
             resource=self._described(span.resource, wiring),
-            parent_is_trace=opened is not None and opened.parent_is_trace,
+            observation_above=above,
             keeper=wiring.keeper,
         )
 

@@ -11,6 +11,8 @@ import os
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from opentelemetry.trace import SpanContext
+
 from spanwise import _state
 from spanwise._identity import Scope
 
@@ -25,13 +27,14 @@ class OpenSpan:
     Attributes:
         scope: the identity that it is part of.
         is_trace: it stands for its trace.
-        parent_is_trace: its parent does.
+        observation_above: id of the nearest span above that is an observation; a span that stands
+            for its trace is none.
         kept: False for a span of a trace that our sampling leaves out.
     """
 
     scope: Scope | None
     is_trace: bool
-    parent_is_trace: bool
+    observation_above: int | None
     kept: bool
 
 
@@ -42,16 +45,21 @@ class OpenSpans:
         self._pid = os.getpid()
         self._open: dict[int, OpenSpan] = {}
         self._inherited: dict[int, OpenSpan] = {}
-        self._traces: OrderedDict[int, None] = OrderedDict()
+        self._traces: OrderedDict[int, int | None] = OrderedDict()
         self._decisions: OrderedDict[int, bool] = OrderedDict()
 
     def get(self, span_id: int) -> OpenSpan | None:
         """Return an open span, one inherited over a fork included."""
         return self._open.get(span_id) or self._inherited.get(span_id)
 
-    def is_trace(self, span_id: int) -> bool:
-        """Return whether the span, open or ended lately, stands for its trace."""
-        return span_id in self._traces
+    def observation_above(self, parent: SpanContext) -> int | None:
+        """Return the id of the nearest observation above a span with this parent, or None.
+
+        A parent, open or ended lately, that stands for its trace is passed over.
+        """
+        if not parent.is_valid:
+            return None
+        return self._traces.get(parent.span_id, parent.span_id)
 
     def decision(self, trace_id: int) -> bool | None:
         """Return whether the trace is kept, if that was decided lately."""
@@ -72,7 +80,7 @@ class OpenSpans:
             self._open.pop(next(iter(self._open)), None)
             _state.count("forgotten.open_spans")
         if span.is_trace:
-            self._traces[span_id] = None
+            self._traces[span_id] = span.observation_above
             if len(self._traces) > _REMEMBERED_TRACES:
                 self._traces.popitem(last=False)
 
