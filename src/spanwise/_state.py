@@ -64,6 +64,9 @@ sinks: dict[str, Sink] = {}
 # The spans in which messages were answered lately, by message id, each with how sure that is.
 messages: dict[Any, tuple[SpanContext, int]] = {}
 
+# The packages that facades stand in for and that were looked for in the environment.
+originals_looked_for: set[str] = set()
+
 # How many processors want to see the arguments of calls; the operation binds them only then.
 call_listeners = 0
 
@@ -96,6 +99,7 @@ def reset() -> None:
     keywords.clear()
     sinks.clear()
     messages.clear()
+    originals_looked_for.clear()
     with _counters_lock:
         _counters.clear()
 
