@@ -4,9 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 TESTED := $(VENV)/.installed-dev
+# The package that the Brixo face stands in for, in the release that it is compared with.
+BRIXO := .venvs/brixo-0.1.6
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit test-slow test-all generate changelog clean
+.PHONY: help demo test check unit test-slow test-all test-brixo generate changelog clean
 
 help:  ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -33,6 +35,9 @@ test-slow: $(TESTED)  ## The tests that take long
 test-all: $(TESTED)  ## The tests on every Python, with the oldest and the newest OpenTelemetry
 	$(BIN)/python tests/every_python.py
 
+test-brixo: $(BRIXO)/.installed  ## Check that the published brixo still sends what is stored
+	$(BRIXO)/bin/python tests/compat/brixo_facts.py --check tests/compat/brixo_published.json
+
 generate: $(TESTED)  ## Write what is generated from semconv/model
 	$(BIN)/python semconv/generate.py
 
@@ -41,6 +46,12 @@ changelog: $(TESTED)  ## Show the changelog that the fragments make
 
 clean:  ## Remove what was installed and cached
 	rm -rf $(VENV) .venvs .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# It imports httpx without saying that it needs it.
+$(BRIXO)/.installed:
+	test -x $(BRIXO)/bin/python || $(PYTHON) -m venv $(BRIXO)
+	$(BRIXO)/bin/python -m pip install -q --disable-pip-version-check brixo==0.1.6 httpx
+	touch $@
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed; choose one with make PYTHON=...")'

@@ -24,6 +24,8 @@ API_ONLY = [
     "_masking",
     "_exceptions",
     "_calls",
+    "_feedback",
+    "_messages",
     "_ids",
     "_guard",
     "_state",

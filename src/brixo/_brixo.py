@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+from uuid import UUID
 
 import spanwise
-from brixo import _once
-from spanwise import _observe, _state, semconv
+from brixo import _once, _signals
+from spanwise import _feedback, _guard, _observe, _originals, _state, semconv
 from spanwise._configure import apply, first_use
 from spanwise._environment import Environment
 from spanwise._observation import NO_OBSERVATION
@@ -30,6 +32,11 @@ _REQUIRED = {
     semconv.USER_NAME: "user.name",
     semconv.SESSION_ID: "session_id",
 }
+_VALUES = ("thumbs_up", "thumbs_down")
+# What each switch of `init` keeps from span processors that the program adds by itself. The
+# interaction itself, of our own scope, goes with what the Traceloop SDK made of it.
+_OPENINFERENCE_SCOPES = ("openinference.instrumentation",)
+_TRACELOOP_SCOPES = ("opentelemetry.instrumentation", "traceloop.tracer", "spanwise")
 
 
 class Brixo:
@@ -52,8 +59,11 @@ class Brixo:
             api_key: for the Brixo backend; by default `BRIXO_API_KEY`. Without one spans go to
                 `./traces` only.
             agent_version: version of the agent.
-            filter_openinference_spans: accepted for compatibility; no other exporter is fed here.
-            filter_traceloop_spans: accepted for compatibility, likewise.
+            filter_openinference_spans: keep spans of OpenInference's instrumentors, which hold
+                personal data, from span processors that the program itself adds later; what
+                goes to Brixo and into files is not affected.
+            filter_traceloop_spans: likewise those of OpenTelemetry's and Traceloop's
+                instrumentors, and the interaction and all that Spanwise's decorators make.
 
         Raises:
             ConfigurationError: a value cannot be used; `init` may then be tried again.
@@ -68,7 +78,12 @@ class Brixo:
         )
         with _once.claim(arguments) as is_first:
             if is_first:
+                _originals.tell_if_installed("brixo")
                 _set_up(app_name, environment, api_key, agent_version)
+                _withhold(
+                    *(_OPENINFERENCE_SCOPES if filter_openinference_spans else ()),
+                    *(_TRACELOOP_SCOPES if filter_traceloop_spans else ()),
+                )
 
     @staticmethod
     def interaction(name: str | None = None) -> Block:
@@ -125,8 +140,50 @@ class Brixo:
         output: str | None = None,
         message_id: str | None = None,
     ) -> None:
-        """Say what is known at the end, most of all `output`; the arguments are the same."""
+        """Say what is known at the end, most of all `output`; the arguments are the same.
+
+        The interaction is marked as told; a later call still adds to it, and that is marked too.
+        """
         _add("end_context", account, user, session_id, metadata, input, output, message_id)
+
+    @staticmethod
+    def feedback(
+        message_id: str | int | UUID | None = None,
+        session_id: str | int | UUID | None = None,
+        value: Literal["thumbs_up", "thumbs_down"] | None = None,
+        user_message: str | None = None,
+        occurred_at: datetime | str | None = None,
+    ) -> None:
+        """Say what a user thought of a message, or of a conversation; never waits.
+
+        It is kept in the local files, in the trace of the message, and with an API key sent to
+        Brixo. What Brixo makes of it is logged where it is refused.
+
+        Args:
+            message_id: of the message, as it was given to the context calls.
+            session_id: of the conversation; one of the two is needed, and not both.
+            value: `thumbs_up` or `thumbs_down`.
+            user_message: what the user said in their own words.
+            occurred_at: when they said it: a datetime, or a text as in RFC 3339.
+
+        Raises:
+            ValueError: a value that cannot be used, or not exactly one of the ids.
+            TypeError: a value of a type that cannot be used.
+        """
+        if (message_id is None) == (session_id is None):
+            raise ValueError("Brixo.feedback() needs either a message_id or a session_id")
+        if value not in _VALUES:
+            raise ValueError(f"value must be {' or '.join(map(repr, _VALUES))}, not {value!r:.80}")
+        message = _feedback.id_text("message_id", message_id)
+        session = _feedback.id_text("session_id", session_id)
+        if (message or session) in (".", ".."):
+            raise ValueError("an id that is nothing but dots cannot be told to Brixo")
+        moment = _feedback.rfc_3339(occurred_at)
+        _feedback.keep(
+            message, session, value, user_message, "feedback", moment, first_use=_first_use
+        )
+        with _guard.guard("brixo.feedback"):
+            _send_feedback(message, session, value, user_message, moment)
 
 
 class _Interaction(_observe.Block):
@@ -159,6 +216,7 @@ def _set_up(
                 endpoint=variables.get("BRIXO_OTLP_TRACES_ENDPOINT") or DEFAULT_ENDPOINT,
                 headers={"Brixo-Auth": f"Bearer {key}"},
                 dialects=("brixo",),
+                credential="BRIXO_API_KEY",
             )
         ]
     else:
@@ -166,7 +224,39 @@ def _set_up(
     apply(settings, defaults=None if key else defaults)
 
 
+def _withhold(*scopes: str) -> None:
+    # A provider that the application made is fed as its maker wanted it.
+    if _state.runtime is not None and _state.runtime.owns_provider:
+        _state.runtime.provider.withhold(scopes)
+
+
+def _send_feedback(
+    message_id: str | None,
+    session_id: str | None,
+    value: str,
+    user_message: str | None,
+    occurred_at: str | None,
+) -> None:
+    runtime = _state.runtime
+    if runtime is None:  # switched off, or shut down
+        return
+    signals = _signals.sender(_once.api_key())
+    if signals is None:
+        _guard.warn("brixo.feedback", "BRIXO_API_KEY is not set: feedback is kept in files only")
+        return
+    attributes: dict[str, Any] = {"name": "feedback", "value": value}
+    if occurred_at is not None:
+        attributes["occurred_at"] = occurred_at
+    if user_message is not None and runtime.settings.capture_content:
+        attributes["user_message"] = runtime.encoder.text(user_message)
+    if message_id is not None:
+        signals.send("message", message_id, attributes)
+    else:
+        signals.send("conversation", str(session_id), attributes)
+
+
 def _first_use() -> Runtime | None:
+    _originals.tell_if_installed("brixo")
     return first_use(defaults={"traces_dir": TRACES_DIR})
 
 
@@ -196,6 +286,20 @@ def _add(
         interaction.update(output=output)
     if metadata is not None:
         interaction.update(metadata=metadata)
+    with _guard.guard("brixo.context"):
+        _note_the_end(interaction, is_end=caller == "end_context")
+
+
+def _note_the_end(interaction: spanwise.Observation, *, is_end: bool) -> None:
+    """Mark that the program has told everything, or that it told more after that."""
+    known = getattr(interaction.span, "attributes", None) or {}
+    if semconv.INTERACTION_CONTEXT_CLOSED in known:
+        mark = semconv.INTERACTION_CONTEXT_REOPENED
+    elif is_end:
+        mark = semconv.INTERACTION_CONTEXT_CLOSED
+    else:
+        return
+    interaction.span.set_attribute(mark, True)
 
 
 def _tell_what_is_missing(interaction: spanwise.Observation) -> None:
@@ -206,8 +310,9 @@ def _tell_what_is_missing(interaction: spanwise.Observation) -> None:
     missing += [name for name in ("input", "output") if not interaction.was_given(name)]
     if missing:
         logger.warning(
-            "interaction %r ended without %s; set it with Brixo.begin_context(), "
-            "update_context() or end_context()",
-            interaction.name,
+            "The following required attributes are missing from your Brixo SDK traces: %s "
+            "(of the interaction %r; set them with Brixo.begin_context(), update_context() or "
+            "end_context())",
             ", ".join(missing),
+            interaction.name,
         )

@@ -11,6 +11,7 @@ logger = logging.getLogger("brixo")
 
 _lock = threading.RLock()
 _arguments: tuple[object, ...] | None = None
+_API_KEY = 2  # its place among them
 
 
 @contextlib.contextmanager
@@ -27,6 +28,12 @@ def claim(arguments: tuple[object, ...]) -> Iterator[bool]:
             return
         yield True
         _arguments = arguments
+
+
+def api_key() -> str | None:
+    """Return the key that `init` was given, if it was given one."""
+    key = _arguments[_API_KEY] if _arguments is not None else None
+    return str(key) if key else None
 
 
 def reset() -> None:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import spanwise
 from fluxloop import places
 from fluxloop.coercion import Problems, in_one_line
-from spanwise import _guard, _state
+from spanwise import _guard, _originals, _state
 from spanwise._configure import apply
 from spanwise._configure import first_use as _core_first_use
 from spanwise._destinations import TRACES_PATH
@@ -180,6 +180,7 @@ def configure(**kwargs: Any) -> SDKConfig:
         ValueError: an unknown parameter, or a value that cannot be used.
     """
     global _config
+    _originals.tell_if_installed("fluxloop")
     for name in kwargs:
         if name not in _FIELDS:
             raise ValueError(f"Unknown configuration parameter: {name}")
@@ -240,6 +241,7 @@ def load_env(
 
 def first_use() -> Runtime | None:
     """Put the configuration in force where a decorated call finds nothing configured."""
+    _originals.tell_if_installed("fluxloop")
     try:
         config = get_config()
     except ValueError as error:  # a bad variable: told once, and the program goes on

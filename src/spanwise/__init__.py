@@ -6,6 +6,7 @@ what it was, and what went in and came out. Nothing happens until `configure()` 
 
 from spanwise._configure import configure, flush, shutdown, stats
 from spanwise._destinations import Destination
+from spanwise._feedback import feedback
 from spanwise._identity import identify
 from spanwise._observation import Observation, current, current_interaction
 from spanwise._observe import (
@@ -54,6 +55,7 @@ __all__ = [
     "evaluation",
     "event",
     "extract",
+    "feedback",
     "flush",
     "generation",
     "guardrail",

@@ -100,7 +100,8 @@ def stats() -> dict[str, int]:
     """Return the counters of this process, by name; one that is not there is zero.
 
     `spans.started` and `spans.ended`; `written.<where>` and `exported.<where>` what arrived in
-    files or was acknowledged; `lost.<where>`, `dropped.<why>` and `deleted.<what>` what did not;
+    files or was acknowledged; `sent.<where>`, `retried.<where>` and `refused.<where>` what became
+    of feedback and the like; `lost.<where>`, `dropped.<why>` and `deleted.<what>` what did not;
     `truncated` inputs, outputs and other texts that were cut; `masked` values in which something
     was secret; `failures.<place>` faults of ours, or of the program's own hooks, that were
     swallowed.

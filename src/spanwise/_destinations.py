@@ -37,6 +37,8 @@ class Destination:
         certificate: file of the certificate authorities to trust.
         client_key: file of the client's private key.
         client_certificate: file of the client's certificate.
+        credential: what a person would have to mend if the destination does not accept the
+            headers, as the name of a variable; for the one line that says so.
     """
 
     endpoint: str
@@ -48,6 +50,7 @@ class Destination:
     certificate: str | None = None
     client_key: str | None = None
     client_certificate: str | None = None
+    credential: str | None = None
 
     def __repr__(self) -> str:
         """Show where to, without credentials."""

@@ -126,6 +126,14 @@ def warn(subject: str, message: str) -> None:
         pass
 
 
+def tell(message: str) -> None:
+    """Log one error line; the caller sees to it that it is not said over and over."""
+    try:
+        logger.error("%s", _masker.text(message))
+    except Exception:  # noqa: BLE001, S110 - a broken log handler is not the program's problem
+        pass
+
+
 def masked(text: str) -> str:
     """Return a text of ours as it may be shown: what looks like a secret is replaced."""
     return _masker.text(text)

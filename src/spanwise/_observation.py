@@ -17,7 +17,7 @@ from opentelemetry import trace as trace_api
 from opentelemetry.context import _RUNTIME_CONTEXT, Context
 from opentelemetry.trace import Span, StatusCode
 
-from spanwise import _exceptions, _guard, _identity, _state, semconv
+from spanwise import _exceptions, _guard, _identity, _messages, _state, semconv
 from spanwise._hooks import NO_HOOKS, Hooks
 from spanwise._usage import usage_attributes
 
@@ -258,6 +258,10 @@ class Observation:
                 self._scope.update(attributes)
             if self._span.is_recording():
                 self._span.set_attributes(attributes)
+            if semconv.MESSAGE_ID in attributes and self._span is not trace_api.INVALID_SPAN:
+                answered = attributes[semconv.MESSAGE_ID]
+                span = self._span.get_span_context()
+                _messages.remember(answered, span, _messages.SAID_OF_IT)
         except Exception as error:  # noqa: BLE001 - telling us something must not fail
             _guard.swallow("observation.identify", error)
 

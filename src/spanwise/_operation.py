@@ -14,7 +14,7 @@ from opentelemetry import trace as trace_api
 from opentelemetry.context import _RUNTIME_CONTEXT, Context
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, TraceFlags
 
-from spanwise import _guard, _identity, _state, semconv
+from spanwise import _guard, _identity, _messages, _state, semconv
 from spanwise._calls import Call, with_call
 from spanwise._hooks import FAILED
 from spanwise._hooks import run as run_hook
@@ -214,6 +214,8 @@ def _start(
         record_exception=False,
         set_status_on_exception=False,
     )
+    if scope is not None and semconv.MESSAGE_ID in attributes:
+        _remember(plan, attributes, span.get_span_context())
     return _in_context(Observation(plan, runtime, span, scope), context)
 
 
@@ -244,6 +246,12 @@ def _capture(
         kept = captured if type(captured) is dict else {}
         arguments = {name: kept.get(name, MASK) for name in arguments}
     return with_call(Call(plan.target, arguments), context)
+
+
+def _remember(plan: Plan, identity: Mapping[str, Any], span: SpanContext) -> None:
+    is_interaction = plan.type == "interaction"
+    sureness = _messages.AN_INTERACTION if is_interaction else _messages.BELOW_IDENTIFY
+    _messages.remember(identity[semconv.MESSAGE_ID], span, sureness)
 
 
 def _end(
@@ -280,7 +288,11 @@ def _left_out(plan: Plan, trace_id: int, context: Context) -> Observation:
     span = NonRecordingSpan(
         SpanContext(trace_id, random_span_id(), is_remote=False, trace_flags=TraceFlags(0))
     )
-    return _in_context(Observation(plan, None, span, _identity.current_scope(context)), context)
+    scope = _identity.current_scope(context)
+    identity = scope.attributes() if scope is not None else {}
+    if semconv.MESSAGE_ID in identity:
+        _remember(plan, identity, span.get_span_context())
+    return _in_context(Observation(plan, None, span, scope), context)
 
 
 def _unrecorded() -> Observation:

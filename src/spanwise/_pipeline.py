@@ -16,6 +16,7 @@ from spanwise._encoding import Encoder, Limits
 from spanwise._environment import Environment
 from spanwise._masking import Masker
 from spanwise._provider import (
+    PLACED,
     SpanwiseTracerProvider,
     described_resource,
     make_provider,
@@ -32,9 +33,6 @@ from spanwise.export.media_files import MediaFiles
 from spanwise.export.otlp import OtlpSink
 from spanwise.export.record import SCOPE_NAME, masked_attributes
 from spanwise.processors.delegating import DelegatingSpanProcessor, Sink, Wiring
-
-# The processor that is in place on a provider; a provider can only be added to.
-_PLACED = "_spanwise_processor"
 
 
 def build(
@@ -123,11 +121,11 @@ def _provider(
 
 
 def _placed(provider: Any) -> DelegatingSpanProcessor:
-    processor = getattr(provider, _PLACED, None)
+    processor = getattr(provider, PLACED, None)
     if not isinstance(processor, DelegatingSpanProcessor):
         processor = DelegatingSpanProcessor()
         try:
-            setattr(provider, _PLACED, processor)
+            setattr(provider, PLACED, processor)
         except AttributeError:
             name = type(provider).__qualname__
             raise InvalidSettingError(

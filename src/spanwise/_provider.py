@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -18,7 +18,7 @@ from opentelemetry.sdk.environment_variables import (
     OTEL_TRACES_SAMPLER_ARG,
 )
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace import sampling as sdk_sampling
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 from opentelemetry.trace import Link, SpanKind, TraceState
@@ -34,12 +34,41 @@ from spanwise.errors import InvalidSettingError
 # hundreds (messages, documents); the variable still has the last word.
 _ATTRIBUTES = 1024
 
+# The processor that is in place on a provider; a provider can only be added to.
+PLACED = "_spanwise_processor"
 
 _FALLBACK_IDS = RandomIdGenerator()
 
 
 class SpanwiseTracerProvider(TracerProvider):
     """An SDK TracerProvider with our ids, limits and sampler; `spanwise.shutdown()` ends it."""
+
+    _withheld: tuple[str, ...] = ()
+
+    def withhold(self, scopes: Iterable[str]) -> None:
+        """Keep spans of these scopes from the processors that others add from now on.
+
+        What Spanwise itself writes and sends is not affected. Identity is then no longer stamped
+        on spans of third parties that those processors still see; our records have it all the
+        same.
+
+        Args:
+            scopes: names of instrumentation scopes; each stands for those below it, too.
+        """
+        self._withheld = tuple(scopes)
+        ours: Any = getattr(self, PLACED, None)
+        if ours is not None:
+            ours.stamps = not self._withheld
+
+    def add_span_processor(self, span_processor: SpanProcessor) -> None:
+        """Add a processor; one that is not Spanwise's does not get what is withheld."""
+        # Imported here: it imports what this module is for.
+        from spanwise.processors.delegating import DelegatingSpanProcessor
+        from spanwise.processors.withholding import WithholdingSpanProcessor
+
+        if self._withheld and not isinstance(span_processor, DelegatingSpanProcessor):
+            span_processor = WithholdingSpanProcessor(span_processor, self._withheld)
+        super().add_span_processor(span_processor)
 
 
 class RandomIds(IdGenerator):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import Tracer
+    from opentelemetry.trace import SpanContext, Tracer
 
     from spanwise._encoding import Encoder
     from spanwise._sampling import Sampling
@@ -61,6 +61,12 @@ instrumentors: dict[str, tuple[Any, Any]] = {}
 # Further places to write to, by name, which a facade adds: they go wherever records go.
 sinks: dict[str, Sink] = {}
 
+# The spans in which messages were answered lately, by message id, each with how sure that is.
+messages: dict[Any, tuple[SpanContext, int]] = {}
+
+# The packages that facades stand in for and that were looked for in the environment.
+originals_looked_for: set[str] = set()
+
 # How many processors want to see the arguments of calls; the operation binds them only then.
 call_listeners = 0
 
@@ -92,6 +98,8 @@ def reset() -> None:
     call_listeners = 0
     keywords.clear()
     sinks.clear()
+    messages.clear()
+    originals_looked_for.clear()
     with _counters_lock:
         _counters.clear()
 

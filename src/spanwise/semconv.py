@@ -54,6 +54,16 @@ OBSERVATION_SCORE: Final = "observation.score"
 """The mark that an evaluation, or the caller, gave."""
 OBSERVATION_STATUS_MESSAGE: Final = "observation.status_message"
 """A sentence for people about how the work ended."""
+INTERACTION_CONTEXT_CLOSED: Final = "interaction.context_closed"
+"""The program said that it has told everything of the interaction."""
+INTERACTION_CONTEXT_REOPENED: Final = "interaction.context_reopened"
+"""The program told more of the interaction after it had said that this was everything."""
+FEEDBACK_VALUE: Final = "feedback.value"
+"""What somebody said of an answer, as a word, a number or a boolean."""
+FEEDBACK_COMMENT: Final = "feedback.comment"
+"""What they said of it in their own words."""
+FEEDBACK_OCCURRED_AT: Final = "feedback.occurred_at"
+"""When they said it, where that was earlier than the event."""
 GEN_AI_OPERATION_NAME: Final = "gen_ai.operation.name"
 """Which generative AI operation was carried out."""
 GEN_AI_AGENT_NAME: Final = "gen_ai.agent.name"
@@ -262,6 +272,11 @@ ATTRIBUTES: Final[frozenset[str]] = frozenset(
         OBSERVATION_HOOK_ERRORS,
         OBSERVATION_SCORE,
         OBSERVATION_STATUS_MESSAGE,
+        INTERACTION_CONTEXT_CLOSED,
+        INTERACTION_CONTEXT_REOPENED,
+        FEEDBACK_VALUE,
+        FEEDBACK_COMMENT,
+        FEEDBACK_OCCURRED_AT,
         GEN_AI_OPERATION_NAME,
         GEN_AI_AGENT_NAME,
         GEN_AI_AGENT_ID,

@@ -24,6 +24,8 @@ _FAMILIES = {
     f"{semconv.ACCOUNT}.": "brixo.account.",
     f"{semconv.OBSERVATION_METADATA}.": "brixo.metadata.",
 }
+# What is captured of a function that takes or returns nothing: the backend is told nothing.
+_NOTHING = ("{}", "null")
 
 
 def translate(record: Record) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
@@ -44,6 +46,13 @@ def translate(record: Record) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         for ours, theirs in _FAMILIES.items():
             if key.startswith(ours):
                 added[theirs + key[len(ours) :]] = value
-    texts = {"brixo.input": record.input_text(), "brixo.output": record.output_text()}
-    added |= {theirs: text for theirs, text in texts.items() if text is not None}
+    texts = {
+        "brixo.input": (semconv.OBSERVATION_INPUT, record.input_text()),
+        "brixo.output": (semconv.OBSERVATION_OUTPUT, record.output_text()),
+    }
+    added |= {
+        theirs: text
+        for theirs, (ours, text) in texts.items()
+        if text is not None and record.attributes[ours] not in _NOTHING
+    }
     return added, resource

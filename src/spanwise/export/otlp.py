@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
-from opentelemetry.sdk.trace.export import SpanExporter
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from spanwise import _settings, dialects
 from spanwise._destinations import Destination
 from spanwise._environment import Environment
-from spanwise.export.batches import BatchedSink
+from spanwise.export.batches import BatchedSink, CredentialsRefusedError
 from spanwise.export.record import Record
+
+_UNAUTHORISED = frozenset({401, 403})
+_ACCEPTED = 200
 
 
 class OtlpSink(BatchedSink):
@@ -59,16 +64,35 @@ def _exporter(destination: Destination) -> SpanExporter:
     class Session(requests.Session):
         """Leaves out the headers that the exporter takes from the environment by itself.
 
-        They are credentials for the address that the environment names, and no other's.
+        They are credentials for the address that the environment names, and no other's. Where
+        ours are refused, the exporter is told nothing of it: it would log it at every batch.
         """
+
+        refusal: int | None = None
 
         def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
             for name in not_ours:
                 request.headers.pop(name, None)
-            return super().send(request, **options)
+            response = super().send(request, **options)
+            self.refusal = response.status_code if response.status_code in _UNAUTHORISED else None
+            if self.refusal is not None:
+                response.status_code = _ACCEPTED
+            return response
 
-    return OTLPSpanExporter(
-        session=Session(),
+    class Exporter(OTLPSpanExporter):
+        """Raises where the credentials were refused."""
+
+        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+            session.refusal = None
+            result = super().export(spans)
+            if session.refusal is not None:
+                advice = f"check your {destination.credential or 'headers'}"
+                raise CredentialsRefusedError(session.refusal, advice)
+            return result
+
+    session = Session()
+    return Exporter(
+        session=session,
         headers=headers,
         compression=Compression(destination.compression),
         certificate_file=destination.certificate,

@@ -91,6 +91,7 @@ CONTENT_ATTRIBUTES: Final = frozenset(
         *_INPUTS,
         *_OUTPUTS,
         semconv.GEN_AI_SYSTEM_INSTRUCTIONS,
+        semconv.FEEDBACK_COMMENT,
         "gen_ai.prompt",
         "gen_ai.completion",
         "gen_ai.tool.definitions",

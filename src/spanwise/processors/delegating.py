@@ -74,9 +74,15 @@ class Wiring:
 
 
 class DelegatingSpanProcessor(SpanProcessor):
-    """Stamp, mask, and hand on to sinks; never raises into the code that starts or ends spans."""
+    """Stamp, mask, and hand on to sinks; never raises into the code that starts or ends spans.
+
+    Attributes:
+        stamps: put identity on spans of third parties as they start, where other processors see
+            it too; the records have it in any case.
+    """
 
     def __init__(self, wiring: Wiring | None = None) -> None:
+        self.stamps = True
         self._wiring: Wiring | None = None
         self._has_lost = False
         self._open = OpenSpans()
@@ -187,7 +193,7 @@ class DelegatingSpanProcessor(SpanProcessor):
         if is_ours:
             attributes = span.attributes or {}
             is_trace = attributes.get(semconv.OBSERVATION_IS_TRACE) is True
-        elif scope is not None:
+        elif scope is not None and self.stamps:
             _stamp(span, scope)
         above = self._open.observation_above(parent_context_ids)
         if is_trace and parent_context_ids.is_remote:

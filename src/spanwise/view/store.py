@@ -182,7 +182,9 @@ def _trace(trace_id: str, texts: Iterable[bytes], found: Mapping[str, Observatio
     statuses = [status.lower() for status in _each("status", speakers)]
     failed = "error" in statuses if statuses else any(root.failed for root in roots)
     starts = [*(as_time(line.get("start_time")) for line in lines), *(o.start for o in ordered)]
-    ends = [*(as_time(line.get("end_time")) for line in lines), *(o.end for o in ordered)]
+    # What is said of a trace later, as feedback, does not make it longer.
+    lasting = [o for o in ordered if o.type != "event"] or ordered
+    ends = [*(as_time(line.get("end_time")) for line in lines), *(o.end for o in lasting)]
     tags = [as_texts(line.get("tags")) for line in lines] or [root.tags for root in roots]
     resources = [as_mapping(line.get("resource")) for line in lines]
     prompt, completion, total = _tokens(ordered)

@@ -1,0 +1,30 @@
+"""Say so where the package that a facade stands in for is installed beside it.
+
+Both then hold a module of the same name, and which files of it are there is left to the order in
+which they were installed.
+"""
+
+from __future__ import annotations
+
+from spanwise import _guard, _state
+
+
+def tell_if_installed(name: str) -> None:
+    """Log one line, once in a process, if a distribution of this name is installed."""
+    if name in _state.originals_looked_for:
+        return
+    _state.originals_looked_for.add(name)
+    with _guard.guard("originals"):
+        # Imported here: it is asked for at the first use, and importing must stay light.
+        from importlib import metadata
+
+        try:
+            version = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            return
+        _guard.warn(
+            f"original {name}",
+            f"the package {name} {version} is installed beside spanwise, and both hold the module "
+            f"{name!r}; to have spanwise's whole, run: "
+            f"pip uninstall -y {name} && pip install --force-reinstall --no-deps spanwise",
+        )
