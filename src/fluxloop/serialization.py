@@ -18,7 +18,7 @@ from spanwise._encoding import Encoder
 if TYPE_CHECKING:
     from fluxloop.models import ObservationData, TraceData
 
-_OBSERVATION = (
+OBSERVATION_FIELDS = (
     "id",
     "type",
     "name",
@@ -38,7 +38,7 @@ _OBSERVATION = (
     "parent_observation_id",
     "trace_id",
 )
-_TRACE = (
+TRACE_FIELDS = (
     "id",
     "name",
     "start_time",
@@ -59,12 +59,12 @@ _FREE_FORM = frozenset({"input", "output", "metadata", "llm_parameters", "tags"}
 
 def serialize_observation(observation: ObservationData) -> dict[str, Any]:
     """Return the observation in its stored form."""
-    return _stored(observation, _OBSERVATION)
+    return _stored(observation, OBSERVATION_FIELDS)
 
 
 def serialize_trace(trace: TraceData) -> dict[str, Any]:
     """Return the trace in its stored form."""
-    return _stored(trace, _TRACE)
+    return _stored(trace, TRACE_FIELDS)
 
 
 def _stored(data: ObservationData | TraceData, names: Sequence[str]) -> dict[str, Any]:

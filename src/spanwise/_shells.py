@@ -182,15 +182,9 @@ def _generator(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
                     _operation.abandon(observation, fault)
                 raise
             try:
-                if observation is not None:
-                    observation.detach(keep=True)
-            except Exception as fault:  # noqa: BLE001 - ours: the caller gets its context back
+                _suspend(observation, stream, passing[0])
+            except Exception as fault:  # noqa: BLE001 - ours: the caller gets chunk and context
                 _operation.step_back(observation, fault)
-            try:
-                if stream is not None:
-                    stream.add(passing[0])
-            except Exception as fault:  # noqa: BLE001 - ours: the program gets the chunk
-                _guard.swallow("stream.add", fault)
             try:
                 passing.append((yield passing.pop()))
             except BaseException as error:  # noqa: BLE001 - the body decides what becomes of it
@@ -260,15 +254,9 @@ def _async_generator(function: Callable[..., Any], plan: Plan) -> Callable[..., 
                     _operation.abandon(observation, fault)
                 raise
             try:
-                if observation is not None:
-                    observation.detach(keep=True)
-            except Exception as fault:  # noqa: BLE001 - ours: the caller gets its context back
+                _suspend(observation, stream, passing[0])
+            except Exception as fault:  # noqa: BLE001 - ours: the caller gets chunk and context
                 _operation.step_back(observation, fault)
-            try:
-                if stream is not None:
-                    stream.add(passing[0])
-            except Exception as fault:  # noqa: BLE001 - ours: the program gets the chunk
-                _guard.swallow("stream.add", fault)
             try:
                 passing.append((yield passing.pop()))
             except BaseException as error:  # noqa: BLE001 - the body decides what becomes of it
@@ -322,6 +310,14 @@ def _stream(observation: Observation | None, plan: Plan) -> Stream | None:
     if plan.capture_chunks:
         stream.tell = observation._span.add_event
     return stream
+
+
+def _suspend(observation: Observation | None, stream: Stream | None, chunk: Any) -> None:
+    """Give the caller its context back, and take note of the chunk that it gets."""
+    if observation is not None:
+        observation.detach(keep=True)
+    if stream is not None:
+        stream.add(chunk)
 
 
 def _finish(observation: Observation | None, stream: Stream | None) -> None:
