@@ -47,10 +47,9 @@ changelog: $(TESTED)  ## Show the changelog that the fragments make
 clean:  ## Remove what was installed and cached
 	rm -rf $(VENV) .venvs .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-# It imports httpx without saying that it needs it.
-$(BRIXO)/.installed:
+$(BRIXO)/.installed: tests/compat/brixo_requirements.txt
 	test -x $(BRIXO)/bin/python || $(PYTHON) -m venv $(BRIXO)
-	$(BRIXO)/bin/python -m pip install -q --disable-pip-version-check brixo==0.1.6 httpx
+	$(BRIXO)/bin/python -m pip install -q --disable-pip-version-check -r $<
 	touch $@
 
 $(INSTALLED): pyproject.toml
