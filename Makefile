@@ -8,7 +8,7 @@ TESTED := $(VENV)/.installed-dev
 BRIXO := .venvs/brixo-0.1.6
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit test-slow test-all test-brixo generate changelog clean
+.PHONY: help demo test check unit test-slow test-all test-brixo test-cli generate changelog clean
 
 help:  ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -37,6 +37,9 @@ test-all: $(TESTED)  ## The tests on every Python, with the oldest and the newes
 
 test-brixo: $(BRIXO)/.installed  ## Check that the published brixo still sends what is stored
 	$(BRIXO)/bin/python tests/compat/brixo_facts.py --check tests/compat/brixo_published.json
+
+test-cli: $(TESTED)  ## The published FluxLoop CLI on this project, beside the published SDK
+	PYTHONPATH=tests $(BIN)/python -m cli_compat
 
 generate: $(TESTED)  ## Write what is generated from semconv/model
 	$(BIN)/python semconv/generate.py
