@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -34,7 +35,9 @@ class HTTPStorage(Storage):
     Args:
         collector_url: base address; by default the configured one, else `http://localhost:8000`.
         api_key: by default the configured one.
-        offline: keeps what the collector does not take; None counts it as lost.
+        offline: keeps what the collector does not take.
+        kept_in: the folder in which all of it is kept in any case; with neither, what the
+            collector does not take is counted as lost.
     """
 
     def __init__(
@@ -43,12 +46,14 @@ class HTTPStorage(Storage):
         api_key: str | None = None,
         *,
         offline: OfflineStore | None = None,
+        kept_in: Path | None = None,
     ) -> None:
         config: SDKConfig = get_config()
         if api_key is not None:
             config = config.model_copy(update={"api_key": api_key})
         self.collector_url = (collector_url or config.collector_url or DEFAULT_URL).rstrip("/")
         self.offline = offline
+        self.kept_in = offline.base_dir if offline is not None else kept_in
         self._headers = collector_headers(config)
         self._timeout_s = config.timeout
         self._away_until_s = 0.0
@@ -56,15 +61,15 @@ class HTTPStorage(Storage):
         self._outbox = Outbox(
             "collector",
             self.collector_url,
-            most_attempts=None if offline is None else 1,
+            most_attempts=None if self.kept_in is None else 1,
             timeout_s=self._timeout_s,
         )
 
     @property
     def identity(self) -> tuple[Any, ...]:
         """What tells one collector from another."""
-        folder = self.offline.base_dir if self.offline is not None else None
-        return self.collector_url, tuple(self._headers.items()), self._timeout_s, folder
+        keeps = self.offline is not None, self.kept_in
+        return self.collector_url, tuple(self._headers.items()), self._timeout_s, keeps
 
     def store(self, kind: str, line: Mapping[str, Any]) -> None:
         """Send one line."""
@@ -104,8 +109,9 @@ class HTTPStorage(Storage):
             self.offline.close()
 
     def _send(self, kind: str, line: Mapping[str, Any], record: Record | None) -> None:
-        if self.offline is not None and time.monotonic() < self._away_until_s:
-            self.offline.store(kind, line)
+        if self.kept_in is not None and time.monotonic() < self._away_until_s:
+            if self.offline is not None:
+                self.offline.store(kind, line)
             return
         path = "/api/traces"
         if kind == "observations":
@@ -116,18 +122,18 @@ class HTTPStorage(Storage):
             headers=self._headers,
             body=orjson.dumps(line),
             on_refused=lambda answer: self._refused(answer, kind, line, record),
-            on_given_up=self._kept(kind, line) if self.offline is not None else None,
+            on_given_up=self._kept(kind, line) if self.kept_in is not None else None,
         )
         self._outbox.put(letter)
 
     def _kept(self, kind: str, line: Mapping[str, Any]) -> Callable[[str], None]:
         def keep(why: str) -> None:
-            assert self.offline is not None  # noqa: S101 - asked by the caller
             self._away_until_s = time.monotonic() + _AWAY_S
-            self.offline.store(kind, line)
+            if self.offline is not None:
+                self.offline.store(kind, line)
             _guard.warn(
                 f"collector {self.collector_url}",
-                f"{self.collector_url} is away ({why}); traces are kept in {self.offline.base_dir}",
+                f"{self.collector_url} is away ({why}); traces are kept in {self.kept_in}",
             )
 
         return keep

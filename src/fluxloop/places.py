@@ -61,9 +61,11 @@ def _put_collector_in_force(config: SDKConfig, named: Set[str]) -> None:
     from fluxloop.collector import HTTPStorage
     from fluxloop.storage import OfflineStore
 
-    # Where the store is written in any case, what the collector does not take is there already.
-    keeps = config.offline_store_enabled and not _wants_store(config, named)
-    wanted = HTTPStorage(offline=OfflineStore(config.offline_store_dir) if keeps else None)
+    store = OfflineStore(config.offline_store_dir)
+    if _wants_store(config, named):  # what the collector does not take is there already
+        wanted = HTTPStorage(kept_in=store.base_dir)
+    else:
+        wanted = HTTPStorage(offline=store if config.offline_store_enabled else None)
     if not isinstance(current, HTTPStorage) or current.identity != wanted.identity:
         place_sink(_COLLECTOR, wanted)
 

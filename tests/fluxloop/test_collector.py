@@ -154,6 +154,21 @@ answer("why")
     assert ["why"] == [line["output"] for line in lines(folder / "observations.jsonl")]
 
 
+def test_a_store_that_is_written_in_any_case_is_not_written_twice(tmp_path, caplog):
+    """Nothing is lost, and nothing says so."""
+    fluxloop.configure(
+        collector_url="http://127.0.0.1:9", offline_store_dir=str(tmp_path / "artifacts")
+    )
+    for n in range(3):
+        answer(n)
+        EventBuffer.get_instance().flush()
+    spanwise.shutdown()
+    assert 6 == len(lines(tmp_path / "artifacts" / "observations.jsonl"))
+    assert "lost.collector" not in spanwise.stats()
+    assert 1 == caplog.text.count("traces are kept in")
+    assert "did not reach" not in caplog.text
+
+
 def test_use_collector_false_sends_nothing(collector):
     """Whatever address is set."""
     fluxloop.configure(collector_url=collector.url, use_collector=False)
