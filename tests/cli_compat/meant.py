@@ -111,6 +111,6 @@ MEANT: tuple[Meant, ...] = (
     ),
     Meant(
         "That a collector is away is said once. The published SDK says nothing.",
-        (Place("output/dead/run.txt", "line", "", "http://<loopback> is away, trying again: *"),),
+        (Place("output/dead/run.txt", "line", "", "http://<loopback> is away (*"),),
     ),
 )
