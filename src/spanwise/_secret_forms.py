@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 from urllib.parse import quote, unquote
 
-MASK: Final = "***"
+from spanwise._secret_patterns import MASK, NAMES_A_FORM, VERSION_OR_PORT
+
 IsSecret = Callable[[str], bool]
 
 _QUOTE = r"\\{0,15}[\"']"
@@ -240,6 +241,11 @@ _LOGIN = re.compile(r"(\blogin[ \t]{1,4}\S{1,128}\s{1,8}password[ \t]{1,4})(?!\*
 _SET = re.compile(
     r"(?m)^([ \t]{0,16}(?:ENV|ARG|setenv)[ \t]{1,4}([A-Z][A-Z0-9_]{1,80})[ \t]{1,4})([^\s\"']+)"
 )
+# Of a server's settings, and of programs that are told one: `config set api_key x`.
+_REQUIRED = re.compile(r"(\b(?:requirepass|masterauth)[ \t]{1,8}[\"']?)([^\s\"'\\]+)")
+_TOLD = re.compile(
+    r"(\bset[ \t]{1,4}[\"']?((?://)?[\w.:/\-]{1,120})[\"']?[ \t]{1,4}[\"']?)([^\s\"'\\;]{6,200})"
+)
 _SQL_NAME = re.compile(
     r"((?<![\w.\-])(?:(?i:\w{0,40}(?:password|passwd|pwd))|[A-Z][A-Z0-9_]{2,80})[ \t]{1,4})"
     r"('(?:[^'\n]|'')*'?)"
@@ -277,13 +283,26 @@ def without_sql_passwords(text: str, is_secret: IsSecret) -> str:
     return _SQL_NAME.sub(of_name, text)
 
 
+SETTING_WORDS: Final = ("login", "ENV", "ARG", "setenv", "set ", "requirepass", "masterauth")
+
+
 def without_settings(text: str, is_secret: IsSecret) -> str:
     """Mask `login jane password x` and `ENV API_KEY x`."""
 
     def of_setting(match: re.Match[str]) -> str:
         return f"{match[1]}{MASK}" if is_secret(match[2]) else match.group()
 
+    def of_told(match: re.Match[str]) -> str:
+        name = match[2].rpartition(":")[2]
+        if match[3] == MASK or not looks_random(match[3]) or not is_secret(name):
+            return match.group()
+        return f"{match[1]}{MASK}"
+
     text = _LOGIN.sub(rf"\1{MASK}", text)
+    if "requirepass" in text or "masterauth" in text:
+        text = _REQUIRED.sub(rf"\1{MASK}", text)
+    if "set " in text:
+        text = _TOLD.sub(of_told, text)
     return _SET.sub(of_setting, text)
 
 
@@ -292,9 +311,10 @@ def without_settings(text: str, is_secret: IsSecret) -> str:
 _STATED = re.compile(
     r"(?i)((?<![\w\-])(?:passwords?|passwd|pwd|passphrase|passcode|(?:api |access |auth |bearer |secret )?token"
     r"|(?:api|access|secret|private|auth)[ _-]?key|secret|credentials?)"
-    r"[ \t]{1,3}(?:is|was|are|(?:(?:is |was |has been )?(?:set|changed|reset|updated) )?to)[ \t]{1,3}[\"'`]?)"
+    r"[ \t]{1,3}(?:is|was|are|(?:(?:is |was |has been )?(?:set|changed|reset|updated) )?to)(?:[ \t]?:)?[ \t]{1,3}[*\"'`]{0,2})"
     r"([^\s\"'`]{6,200})"
 )
+_MIXED = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[^\s/()<>{}\[\]]+")
 _LOOKS_RANDOM = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_+/=.!@#$%^*~\-]+")
 _NAMES_A_FORM = re.compile(
     r"(?i)base ?\d|sha-?\d|utf-?\d|oauth|md5|aes-?\d|rsa-?\d|\d{4}-\d\d|\d+[.\-]?[a-z]+s?$|v\d"
@@ -320,6 +340,15 @@ def without_stated(text: str) -> str:
         return f"{match[1]}{MASK}{match[2][len(value) :]}"
 
     return _STATED.sub(of_statement, text)
+
+
+def looks_random(value: str) -> bool:
+    """Return whether this is one word of letters and digits that names nothing known."""
+    return (
+        _MIXED.fullmatch(value) is not None
+        and NAMES_A_FORM.fullmatch(value) is None
+        and VERSION_OR_PORT.fullmatch(value) is None
+    )
 
 
 def without_encoded(text: str, mask: Callable[[str], str]) -> str:
