@@ -102,7 +102,9 @@ _HINTS: Final = (
 )
 _GROUPS_TO_ASK: Final = tuple(group for group in _GROUPS if group.character)
 # What names a secret, besides the six words; the rest of what begins with "pass" is harmless.
-_PASS = re.compile(r"(?<=require)pass|pass(?:w|phrase|code|[ _\-](?:phrase|code|word)|[\"'\\`*]|[ \t]{0,4}[=:>?+])")
+_PASS = re.compile(
+    r"(?<=require)pass|pass(?:w|phrase|code|[ _\-](?:phrase|code|word)|[\"'\\`*]|[ \t]{0,4}[=:>?+])"
+)
 _PW = re.compile(r"(?<![a-z])pw(?:[\"'\\`*]|[ \t]{0,4}[=:>?+])")
 # Letters that JSON need not escape.
 _ESCAPED_LETTER = re.compile(r"\\{1,15}u00([4-7][0-9A-Fa-f])")
@@ -250,7 +252,7 @@ class Masker:
             text = forms.without_settings(text, is_secret)
         if "-" in text:
             text = forms.without_arguments(text, is_secret)
-        if " is" in text or " was " in text or " to " in text:
+        if any(word in text for word in forms.STATING_WORDS):
             text = forms.without_stated(text)
         return without_assigned(text, self.names.verdict)
 
@@ -333,7 +335,7 @@ class Masker:
                 relative.append(position)
             elif self.names.hides(name, value):
                 hidden[position] = Part.WHOLE
-        if relative and len(entries) > 1:
+        if relative:
             self._look_beside(entries, relative, hidden)
         return hidden or _NOTHING
 

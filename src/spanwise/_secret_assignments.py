@@ -21,6 +21,10 @@ _TYPE = re.compile(r"(?!\w*(?:[Pp]assword|[Ss]ecret|[Cc]redential))[A-Za-z_.]*[A
 # text behind a name that turned out to be harmless is looked at again.
 _LOOKED_AT = 64
 _GLANCE = 24
+# Words of code and prose. Behind them nothing is masked where nothing like this follows: most
+# texts with many of them are passed over by this alone.
+_PLAIN = frozenset({"key", "token"})
+_DULL = re.compile(r"(?=[^0-9\"'`<\[({\\\n]{64}|[^0-9\"'`<\[({\\\n]{0,63}\Z)")
 _QUOTES = "\"'\\"
 _LONGEST_PASSWORD = 256
 
@@ -40,6 +44,13 @@ def without_assigned(text: str, verdict_of: Callable[[str], Verdict]) -> str:
             continue
         if verdict is Verdict.RELATIVE:
             found = scan.password(match) if match[1].lower() in patterns.PASS_NAMES else None
+        elif (
+            verdict is Verdict.SECRET
+            and match[1] in _PLAIN
+            and _DULL.match(text, position) is not None
+            and not _is_of_an_address_or_two_words(match)
+        ):
+            continue
         else:
             found = scan.value(match, verdict)
         if found is None:
@@ -75,13 +86,17 @@ class _Scan:
             quoted = patterns.QUOTED.match(text, start) or _deeply_quoted(text, start)
             if quoted is not None:
                 return self._quoted(quoted, verdict)
-        elif first in ("`", "<"):
+        elif first and first in "`<[({":
             apart = patterns.IN_BACKTICKS.match(text, start) or patterns.ANGLED.match(text, start)
             if apart is not None:
                 if first == "`" and not _is_credential(name, verdict, start + 1, apart.end(1)):
                     return None
                 return self._judged(*apart.span(1), verdict, apart.end())
-        if verdict is not Verdict.COUNTS and (within := self._bracketed(name)) is not None:
+        if (
+            verdict is not Verdict.COUNTS
+            and first
+            and (within := self._bracketed(name)) is not None
+        ):
             return within
         if ":" in name[2] and verdict is not Verdict.COUNTS:
             below = self._below(name)
@@ -151,9 +166,7 @@ class _Scan:
             end = string.end()
         return (end, pieces) if pieces else found
 
-    def _judged(
-        self, start: int, end: int, verdict: Verdict, then: int
-    ) -> _Found | None:
+    def _judged(self, start: int, end: int, verdict: Verdict, then: int) -> _Found | None:
         bare = self._text[start:end].strip("\\\"'")
         if not bare or bare == MASK or bare in NO_SECRETS:
             return None
@@ -274,39 +287,51 @@ def _is_credential(
     name: re.Match[str], verdict: Verdict, start: int, end: int | None = None
 ) -> bool:
     """Tell `api_key=x` from the prose of `key: the main point` and from `key=len`."""
-    text = name.string
-    is_assigned = "=" in name[2]
-    if not is_assigned and name[1].lower().endswith(patterns.NOT_A_NAME):
+    text, kind = name.string, name[1].lower()
+    is_plain = kind in ("key", "token")
+    limit = start + _LOOKED_AT
+    limit = limit if end is None or limit < end else end
+    # Most often: `key=len`. What tells it apart all the same is before it.
+    is_doubtful = verdict is Verdict.COUNTS or (
+        is_plain and not _is_of_an_address_or_two_words(name)
+    )
+    if is_doubtful and _DIGIT.search(text, start, limit) is None:
         return False
-    limit = min(start + _LOOKED_AT, len(text) if end is None else end)
+    is_assigned = "=" in name[2]
+    if not is_assigned and kind.endswith(patterns.NOT_A_NAME):
+        return False
     found = patterns.UNQUOTED.match(text, start, limit)
     if found is None:
         return False
-    if is_assigned and start and text[name.start() - 1 : name.start()] in ("?", "&"):
+    if is_assigned and _before(name, 1) in ("?", "&"):
         return True
     stop = found.end()
     has_digit = _DIGIT.search(text, start, stop) is not None
-    plain = name[1].lower()
-    if not has_digit and (verdict is Verdict.COUNTS or plain in ("key", "token")):
-        if verdict is Verdict.COUNTS or _BEFORE_A_KEY.search(_before(name, 12)) is None:
-            return False
-        plain = "api_key"
     value = found.group()
     if _before(name, 3) == "://" or patterns.VERSION_OR_PORT.fullmatch(value):
         return False
     word = value.strip("*_`").rstrip(".!?")
     if has_digit and stop - start >= 6:
         return is_assigned or patterns.NAMES_A_FORM.fullmatch(word) is None
-    if plain in ("key", "token") and _BEFORE_A_KEY.search(_before(name, 12)) is not None:
-        plain = "api_key"
-    if verdict is Verdict.COUNTS or plain in ("key", "token"):
+    if is_plain and _BEFORE_A_KEY.search(_before(name, 12)) is not None:
+        is_plain = False  # `API key: x`
+    if verdict is Verdict.COUNTS or is_plain:
         return False
     if is_assigned:
         return True
     # In prose more words follow.
     rest = text[stop : stop + _LOOKED_AT if end is None else end].splitlines()
     is_alone = not rest or not rest[0].strip() or not rest[0][0].isspace()
-    return is_alone and stop - start >= 4 and word.lower() not in patterns.NOT_A_VALUE
+    is_said = word.lower() in patterns.NOT_A_VALUE or patterns.NAMES_A_FORM.fullmatch(word)
+    return is_alone and stop - start >= 4 and not is_said
+
+
+def _is_of_an_address_or_two_words(name: re.Match[str]) -> bool:
+    start = name.start()
+    before = name.string[start - 1 : start] if start else ""
+    if before == " ":
+        return _BEFORE_A_KEY.search(name.string, max(0, start - 12), start) is not None
+    return before in ("?", "&")
 
 
 def _before(name: re.Match[str], length: int) -> str:

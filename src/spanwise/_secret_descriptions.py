@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from spanwise._secret_forms import MASK, IsSecret, looks_random
+from spanwise._secret_forms import IsSecret, looks_random
 from spanwise._secret_patterns import (
     LABEL_NAMES,
+    MASK,
     NO_SECRETS,
     NOT_A_NAME,
     NOT_A_VALUE,
@@ -35,9 +36,10 @@ def _one_of(names: frozenset[str]) -> str:
 _DESCRIBED = re.compile(
     rf"(?i)(?<![\w.\-])(?:{_one_of(LABEL_NAMES)})(?:{_QUOTE})?[ \t]{{0,4}}[:=][ \t]{{0,4}}"
     rf"({_QUOTE})?([\w.:\-]{{1,80}})(?(1)\1|(?![\w.:\-]))[ \t]{{0,4}}"
-    r"(?:,\s{0,40}|(?:\r?\n|\\{1,7}n)[ \t]{0,40})"
-    rf"(?:{_QUOTE})?(?:{_one_of(VALUE_NAMES)})(?:{_QUOTE})?[ \t]{{0,4}}[:=][ \t]{{0,4}}[(\[]?"
+    r"(?:&|,\s{0,40}|(?:\r?\n|\\{1,7}n)[ \t]{0,40})"
+    rf"(?:{_QUOTE})?({_one_of(VALUE_NAMES)})(?:{_QUOTE})?[ \t]{{0,4}}[:=][ \t]{{0,4}}[(\[]?"
 )
+_ROLE = re.compile(r"\b(?:role|tool_call_id)\b")
 
 
 def without_described(text: str, is_secret: IsSecret) -> str:
@@ -48,6 +50,8 @@ def without_described(text: str, is_secret: IsSecret) -> str:
         start = match.end()
         if start < done or not is_secret(match[2]) or match[2].lower().endswith(NOT_A_NAME):
             continue
+        if match[3].lower().startswith("content") and _ROLE.search(text, *_around(match)):
+            continue  # of a message, whose name is a tool's
         found = _STRING.match(text, start)
         span = found.span(2) if found is not None else None
         if span is None:
@@ -60,6 +64,10 @@ def without_described(text: str, is_secret: IsSecret) -> str:
     return "".join([*parts, text[done:]]) if parts else text
 
 
+def _around(match: re.Match[str]) -> tuple[int, int]:
+    return max(0, match.start() - 80), match.end()
+
+
 def _is_no_value(text: str, span: tuple[int, int]) -> bool:
     return text[slice(*span)].strip() in NO_SECRETS
 
@@ -70,7 +78,7 @@ _ALONE = re.compile(
     r"(?m)^([ \t]{0,80})(?:-[ \t]{1,4})?[\"']?([\w.\-]{1,80})[\"']?:[ \t]{0,8}(?:#[^\n]*)?\r?\n"
 )
 _ENTRY = re.compile(
-    r"([ \t]*)(?:-[ \t]{1,4})?[\"']?([\w.\-]{1,80})[\"']?:[ \t]{1,8}([^\s|>&{\[#][^\n]*?)[ \t\r]*(?:\n|\Z)"
+    r"([ \t]*)(?:-[ \t]{1,4})?[\"']?([\w.\-]{1,80})[\"']?:[ \t]{1,8}([^\s|>&{\[#][^\n]*)"
 )
 _LINE = re.compile(r"([ \t]*)[^\n]*(?:\n|\Z)")
 _MOST_LINES = 64
@@ -90,14 +98,15 @@ def without_nested(text: str, is_secret: IsSecret) -> str:
         position = match.end()
         for _ in range(_MOST_LINES):
             line = _LINE.match(text, position)
-            if line is None or position >= len(text) or len(line[1]) <= len(match[1]):
-                if line is None or position >= len(text) or line.group().strip():
-                    break
+            if line is None or position >= len(text):
+                break
+            if len(line[1]) <= len(match[1]) and line.group().strip():
+                break
             entry = _ENTRY.match(text, position)
             position = line.end()
             if entry is None:
                 continue
-            value = entry[3].strip("\"'")
+            value = entry[3].strip().strip("\"'")
             if value in ("", MASK) or not (hides_all or _is_held(name, entry[2], value)):
                 continue
             quotes = len(entry[3]) - len(entry[3].lstrip("\"'"))

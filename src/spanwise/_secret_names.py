@@ -143,7 +143,7 @@ def text_of(value: object) -> str | None:
     """Return a string, or bytes that are no longer than a name, as text; None of anything else."""
     kind = type(value)
     if issubclass(kind, str):
-        return value if kind is str else str.__str__(cast("str", value))
+        return str.__str__(cast("str", value)) if kind is not str else cast("str", value)
     if issubclass(kind, bytes):
         data = cast("bytes", value)
         if bytes.__len__(data) <= _LONGEST:

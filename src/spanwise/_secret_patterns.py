@@ -10,7 +10,7 @@ MASK: Final = "***"
 # What is in every text that names a secret, with `pass...`, which is looked for by itself.
 NAME_HINTS: Final = (
     *("secret", "cred", "auth", "token", "key", "pwd", "bearer", "basic ", "jw", "cookie", "srf"),
-    "identified by",
+    *("identified by", "securestring"),
 )
 # What the documents promise: a key that contains one of these is masked.
 ALWAYS_SECRET: Final = ("password", "secret", "credential", "auth")
@@ -345,7 +345,7 @@ HEADER_LINES: Final = tuple(
 # `a%5Bname%5D`.
 NAME: Final = re.compile(
     r"(?:(?<![\w.\-])|(?<=%5B)|(?<=%5b))([\w\-][\w.\-]{0,80})"
-    r"((?:%5[Dd])?\\{0,31}[\"'`]?\]?\*{0,2}[ \t]{0,4}"
+    r"((?:%5[Dd])?\\{0,31}[\"'`]?[\]}]?\*{0,2}[ \t]{0,4}"
     r"(?::[ \t]{0,4}([A-Za-z_][\w.]{0,40})(?:\[[\w.,| ]{0,40}\])?(?: \| \w{1,40}){0,4} {1,2}=(?!=)"
     r"|:=|=>|->|<-|→|：|＝|(?:!|\+|\?{1,2}|\|\|)?={1,3}|:(?!:))"  # noqa: RUF001 - other separators than ASCII's
     r"(?:\*{1,2}(?=[ \t]))?[ \t]{0,4}(?:!{1,2}\w{1,40}[ \t]{1,4})?(?:[bBfFrRuU]{1,2}(?=[\"']))?)"
@@ -356,7 +356,7 @@ ITEM: Final = re.compile(r"\r?\n?([ \t]*-[ \t]{1,8})([^\s\"',;:()\[\]{}]{8,})[ \
 # What joins a string to the next one of the same value; and, where a string's quote is missing,
 # the lines up to it.
 ADJACENT: Final = re.compile(
-    r"(?:[ \t]{0,8}(?:\+|\|\||&|\.|\\(?=\r?\n))[ \t]{0,8}(?:\r?\n[ \t]{0,80})?|[ \t]{0,2})"
+    r"(?:[ \t]{0,8}(?:\+|\|\||&|\.|\\(?=\r?\n))[ \t]{0,8}(?:\\?\r?\n[ \t]{0,80})?|[ \t]{0,2})"
     r"[bBfFrRuU]{0,2}(?=[\"'])"
 )
 CONTINUED: Final = {
@@ -365,7 +365,12 @@ CONTINUED: Final = {
     )
     for quote in ('"', "'")
 }
-ANGLED: Final = re.compile(r"<((?!0x)(?=[^<>0-9]{0,80}[0-9])(?=[^<>A-Za-z]{0,80}[A-Za-z])[^\s<>\"'=/]{6,200})>")
+# One word of letters and digits in brackets: `<x9y8z7>`; in others than these code stands too.
+ANGLED: Final = re.compile(
+    r"(?:(?<!\\)<(?!0x)|[\[({](?![A-Za-z_]\w{0,200}[\])}]))"
+    r"((?=[^<>0-9]{0,80}[0-9])(?=[^<>A-Za-z]{0,80}[A-Za-z])[^\s<>\[\](){}\"'=/:,]{6,200})"
+    r"[>\])}](?=[\s;,]|\Z)"
+)
 IN_BACKTICKS: Final = re.compile(r"`([^`\n]{1,400})`")
 # The rest of a line `NAME=...` of settings, which has characters of every kind.
 SETTING: Final = re.compile(r"[^\s\"'\\]+(?=[ \t]*(?:\r?\n|\Z))")
