@@ -31,6 +31,8 @@ from spanwise._encoding import Encoder
 from spanwise._masking import Masker
 from spanwise._secret_names import Verdict
 from spanwise._secret_patterns import MASK
+from spanwise.export.call_recordings import RECORDING_LIMITS
+from spanwise.export.record import masked_value
 
 MASKER = Masker()
 
@@ -246,7 +248,7 @@ def test_the_verdicts_that_are_remembered_are_bounded() -> None:
     masker = Masker()
     for number in range(5_500):
         masker.verdict(f"name{number}")
-    assert len(masker.verdict.__self__._verdicts) <= 4096
+    assert len(masker.names._verdicts) <= 4096
 
 
 # --- pairs and descriptions ------------------------------------------------------------------
@@ -259,7 +261,7 @@ def test_the_value_of_a_secret_pair_is_masked(name: str) -> None:
     """Headers come as pairs, alone and in lists, as tuples and as lists."""
     assert MASKER.tree((name, SECRET)) == [name, MASK]
     assert MASKER.tree([[name, SECRET], ["accept", "*/*"]]) == [[name, MASK], ["accept", "*/*"]]
-    assert MASKER.is_secret_pair((name, SECRET.encode()))
+    assert MASKER.hidden_items((name, SECRET.encode())) == {1: MASK}
 
 
 @pytest.mark.parametrize(
@@ -315,6 +317,94 @@ def test_what_describes_no_secret_survives(described: dict[str, Any]) -> None:
     """The label has to name a secret, and there has to be a value."""
     assert described == MASKER.tree(described)
     assert described == orjson.loads(Encoder().dumps(described))
+
+
+_DESCRIBED: list[Any] = [
+    {"name": "password", "content": SECRET},
+    {"name": "authorization", "values": [SECRET]},
+    [{"key": "password", "val": SECRET}],
+    {"field": "password", "value": SECRET},
+    {"parameter": "api_key", "value": {"a": SECRET}},
+    {"user": "jane", "pass": "x"},
+    {"pass": SECRET},
+    {"host": "acme.com", "port": 25, "pw": SECRET},
+    {b"name": "password", "value": SECRET},
+    [("Authorization", SECRET)],
+    ["password", SECRET.encode()],
+    ["password", b"x" * 2000],
+    ["mysql", "--password", SECRET],
+    {"kind": "Secret", "data": {"user": SECRET}},
+    {"kind": "Secret", "stringData": {"user": SECRET}},
+]
+
+
+@pytest.mark.parametrize("value", _DESCRIBED, ids=str)
+def test_every_stage_hides_the_same_parts(value: Any) -> None:
+    """Captured values, JSON texts, third parties' attributes and recordings go by one rule."""
+
+    def leaks(written: object) -> bool:
+        text = str(written)
+        return SECRET in text or "'x'" in text or '"x"' in text or "xxxx" in text
+
+    assert leaks(value)
+    assert not leaks(Encoder().dumps(value))
+    assert not leaks(Encoder(limits=RECORDING_LIMITS).dumps({"a": value}))
+    assert not leaks(MASKER.tree(value))
+    assert not leaks(masked_value(value, MASKER))
+    if "b'" not in str(value):
+        assert not leaks(MASKER.text(json.dumps(value)))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"role": "user", "name": "search_keys", "content": "hello"},
+        {"tool_call_id": "c1", "name": "get_token", "content": "hello"},
+        {"name": "auth.py", "content": "hello"},
+        {"pass": 12, "user": "jane"},
+        {"pass": "all is well"},
+        {"pass": "ok", "user": "jane"},
+        {"kind": "ConfigMap", "data": {"user": "jane"}},
+        {"name": "colour", "values": ["red"]},
+        {"field": "age", "value": 3},
+        {"parameter": "password", "value": None},
+    ],
+    ids=str,
+)
+def test_every_stage_keeps_what_describes_no_secret(value: dict[str, Any]) -> None:
+    """A message's name is a tool's; a `pass` may count tests."""
+    assert value == MASKER.tree(value)
+    assert value == orjson.loads(Encoder().dumps(value))
+    assert value == masked_value(value, MASKER)
+
+
+def test_what_is_hidden_is_told_without_running_code() -> None:
+    """Strings and bytes of other types are read by the base types' methods."""
+
+    class Text(str):
+        __slots__ = ()
+
+        def __str__(self) -> str:
+            raise AssertionError("ran")
+
+        __eq__ = lower = __str__  # type: ignore[assignment]
+        __hash__ = None  # type: ignore[assignment]
+
+    class Other:
+        def __getattribute__(self, name: str) -> Any:
+            raise AssertionError("ran")
+
+    described = [(Text("name"), Text("password")), (Text("value"), Other()), (Other(), Other())]
+    assert list(MASKER.hidden_entries(described)) == [1]
+    assert MASKER.hidden_items([Text("password"), Text(SECRET)]) == {1: MASK}
+    assert not MASKER.hidden_items([Other(), Text("--password"), Other()])
+
+
+def test_escaped_letters_of_a_name_hide_nothing_from_the_encoder() -> None:
+    """As an argument a JSON text is escaped once more."""
+    text = '{"\\u0070assword": "' + SECRET + '", "caf\\u00e9": 1}'
+    assert SECRET not in Encoder().dumps(text)
+    assert SECRET not in Encoder().dumps({"body": [text]})
 
 
 @pytest.mark.parametrize("arguments", SECRET_ARGUMENTS, ids=" ".join)
@@ -763,6 +853,33 @@ ADVERSARIAL = [
         "a-",
         "a.",
         "--password=",
+        "|key",
+        "| key |",
+        "|key|a1",
+        "auth:\n ",
+        "kind: Secret\ndata:\n a: b\n",
+        "name: key\nvalue: ",
+        "name='key', value=",
+        "insert into a (key) values (",
+        "insert into a (",
+        "('key')",
+        "setKey('",
+        "Secret('a', ",
+        "password='a'",
+        "password='a\n",
+        "password=<",
+        "password=`",
+        "**key**: ",
+        "set key ",
+        "pass=",
+        "pw: ",
+        "\\u0070",
+        "https://a@github.",
+        "://a:b/",
+        "jdbc:oracle:thin:a/",
+        "jdbc:oracle:",
+        "hooks.slack.com/services/",
+        "a: key = ",
         "?key=",
         "&token=a",
         "=>",

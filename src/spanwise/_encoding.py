@@ -19,11 +19,10 @@ import orjson
 
 from spanwise import _media, _state
 from spanwise import _raw_fields as raw
-from spanwise._masking import Masker
+from spanwise._masking import Masker, Part
 from spanwise._secret_patterns import MASK
 from spanwise._value_kinds import (
     HANDLERS,
-    LONGEST_BYTES_AS_TEXT,
     MARGIN,
     NESTING,
     TRUNCATED,
@@ -34,7 +33,6 @@ from spanwise._value_kinds import (
 )
 
 _LONGEST_KEY = 256
-_LONGEST_JUDGED_KEY = 1024
 _SHORT = 256  # a longer string waits until its small neighbours have been encoded
 _FEW = 4
 _LONGEST_ASSIGNED = 128  # characters of a name and what stands between it and its value
@@ -244,16 +242,19 @@ class Walk:
         """Encode pairs; small values first, so that a huge neighbour cannot crowd them out."""
         out: dict[str, Any] = {}
         large: list[tuple[str, Any]] = []
-        for key, item in items:
+        entries_hidden: list[str] = []
+        masker = self.masker
+        hidden = masker.hidden_entries(items)
+        for position, (key, item) in enumerate(items):
             if self.nodes_left <= 0 or self.bytes_left <= 0:
                 break
             kind = type(item)
             text = key if type(key) is str else self._key_text(key)
             name = self._name(text, out)
-            if len(text) > _LONGEST_JUDGED_KEY:
-                half = _LONGEST_JUDGED_KEY // 2
-                text = f"{text[:half]} {text[-half:]}"
-            if self.masker.hides(text, item):
+            part = hidden.get(position) if hidden else None
+            if part is None and text is not key and masker.hides(text, item):
+                part = Part.WHOLE  # a key that is no text has one only now
+            if part is not None and part is Part.WHOLE:
                 out[name] = MASK
                 self.masked += item != MASK if kind is str else 1
             elif is_plain(kind) and (kind is not str or len(item) <= _SHORT):
@@ -261,6 +262,8 @@ class Walk:
             else:
                 out[name] = None
                 large.append((name, item))
+            if part is not None and part is Part.ENTRIES:
+                entries_hidden.append(name)
         for position, (name, item) in enumerate(large):
             if self.nodes_left <= 0 or self.bytes_left <= 0:
                 del out[name]
@@ -270,17 +273,10 @@ class Walk:
                 # A parameter's name says more of a callback than the function's own.
                 encoded = stand_in(name) or stand_in(encoded[10:-1]) or encoded
             out[name] = encoded
-        for name in ("value", "Value"):
-            if name in out and self.masker.names_a_secret(
-                [(_as_text(key), _as_text(item)) for key, item in items]
-            ):
-                self.masked += out[name] != MASK
-                out[name] = MASK
-        if out.get("kind") == "Secret":  # of Kubernetes: any name may hold one
-            for name in ("data", "stringData"):
-                if type(out.get(name)) is dict:
-                    out[name] = dict.fromkeys(out[name], MASK)
-                    self.masked += len(out[name])
+        for name in entries_hidden:
+            if type(out.get(name)) is dict:
+                out[name] = Part.ENTRIES.hidden(out[name])
+                self.masked += len(out[name])
         if len(out) < length:
             self.is_cut = True
             out[TRUNCATED] = length - len(out)
@@ -288,12 +284,9 @@ class Walk:
 
     def sequence(self, head: list[Any], tail: list[Any], length: int, depth: int) -> list[Any]:
         """Encode the items from both ends until the budget is used up."""
-        if length == 2 and len(head) == 2:
-            pair = (_as_text(head[0]), _as_text(head[1]))
-            if pair[0] is not None and self.masker.is_secret_pair(pair):
-                self.masked += pair[1] != MASK
-                return [self.text(pair[0]), MASK]
-        head, tail = self._without_arguments(head), self._without_arguments(tail)
+        head = self._without_hidden(head, is_whole=length == len(head))
+        if tail:
+            tail = self._without_hidden(tail, is_whole=False)
         length = max(length, len(head) + len(tail))  # another thread may have added to it
         few = length <= _FEW
         held_bytes = 0 if few else self.bytes_left // 2
@@ -321,13 +314,12 @@ class Walk:
         front.extend(reversed(back))
         return front
 
-    def _without_arguments(self, items: list[Any]) -> list[Any]:
-        """Return the items of a list, which may be a command line, without secret arguments."""
-        if not items or type(items[0]) is not str:
+    def _without_hidden(self, items: list[Any], *, is_whole: bool) -> list[Any]:
+        hidden = self.masker.hidden_items(items, is_whole=is_whole)
+        if not hidden:
             return items
-        hidden = self.masker.hidden_arguments(items)
         self.masked += len(hidden)
-        return [hidden.get(i, item) for i, item in enumerate(items)] if hidden else items
+        return [hidden.get(i, item) for i, item in enumerate(items)]
 
     def _share(self, value: Any, depth: int, share: int) -> Any:
         """Encode a value within one share of what is left."""
@@ -369,15 +361,6 @@ class Walk:
         while name in taken:
             name, number = f"{key} #{number}", number + 1
         return name
-
-
-def _as_text(value: Any) -> str | None:
-    kind = type(value)
-    if issubclass(kind, str):
-        return str.__str__(value)
-    if kind is bytes and len(value) <= LONGEST_BYTES_AS_TEXT:
-        return bytes(value).decode("latin-1")
-    return None
 
 
 def _valid(value: str) -> str:

@@ -18,21 +18,23 @@ URLs, PEM blocks, assignments to a secret name, JSON inside strings. Every scan 
 from __future__ import annotations
 
 import dataclasses
+import enum
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
 
+from spanwise import _secret_descriptions as descriptions
 from spanwise import _secret_forms as forms
 from spanwise import _secret_patterns as patterns
 from spanwise._secret_assignments import without_assigned
-from spanwise._secret_names import Names, Verdict
+from spanwise._secret_names import Names, Verdict, looks_like_a_password, text_of
 from spanwise._secret_patterns import MASK
 
 _PEM_BEGIN = "-----BEGIN "
 _PEM_END = "-----END "
-_LABELS = frozenset({"name", "key", "header"})
 # What may be the name of a header, or the label of a setting, and is no sentence.
 _NAME = re.compile(r"[\w.:\-]{1,80}")
 _LABEL = re.compile(r"[\w.:\-]{1,80}(?: [\w.\-]{1,40})?")
@@ -100,7 +102,22 @@ _HINTS: Final = (
 )
 _GROUPS_TO_ASK: Final = tuple(group for group in _GROUPS if group.character)
 # What names a secret, besides the six words; the rest of what begins with "pass" is harmless.
-_PASS = re.compile(r"pass(?:w|phrase|code|[ _\-](?:phrase|code|word)|[\"'\\]|[ \t]{0,4}[=:>])")
+_PASS = re.compile(
+    r"(?<=require)pass|pass(?:w|phrase|code|[ _\-](?:phrase|code|word)|[\"'\\`*]|[ \t]{0,4}[=:>?+])"
+)
+_PW = re.compile(r"(?<![a-z])pw(?:[\"'\\`*]|[ \t]{0,4}[=:>?+])")
+# Letters that JSON need not escape.
+_ESCAPED_LETTER = re.compile(r"\\{1,15}u00([4-7][0-9A-Fa-f])")
+# What keeps `pass` from being a password.
+_NO_PASSWORDS = frozenset(
+    """
+    yes no ok true false none null pass passed fail failed full partial required optional any all
+    """.split()
+)
+# A message's content is what was said; its name is a tool's.
+_OF_A_MESSAGE = frozenset({"role", "tool_call_id"})
+_NO_NAMES = (Verdict.SAFE, Verdict.RELATIVE)
+_NOTHING: Final[Mapping[int, Any]] = MappingProxyType({})
 _LONGEST_REMEMBERED = 80
 _REMEMBERED = 4096
 # In a shorter text it is quicker to look for every hint.
@@ -108,6 +125,19 @@ _SHORT = 2048
 _SHORTEST_SECRET = len("pwd=x")
 # A JSON text longer than this is scanned as text, not parsed.
 _LONGEST_JSON = 262_144
+
+
+class Part(enum.Enum):
+    """What of a mapping's value must not be written."""
+
+    WHOLE = "whole"
+    ENTRIES = "entries"  # whatever their names are; the names are kept
+
+    def hidden(self, value: Any) -> Any:
+        """Return what is written instead of this JSON-like value."""
+        if self is Part.WHOLE:
+            return MASK
+        return dict.fromkeys(value, MASK) if type(value) is dict else value
 
 
 class Masker:
@@ -122,12 +152,18 @@ class Masker:
     def __init__(
         self, mask: Iterable[str] = (), unmask: Iterable[str] = (), *, strict: bool = False
     ) -> None:
-        names = Names(mask, unmask, strict=strict)
-        self.verdict = names.verdict
-        self.hides = names.hides
-        self._name_hints = names.hints
+        self.names = Names(mask, unmask, strict=strict)
+        self._name_hints = self.names.hints
         # Short texts without a secret: names, ids and labels come again and again.
         self._harmless: set[str] = set()
+
+    def verdict(self, name: str) -> Verdict:
+        """Return what a name says of its value."""
+        return self.names.verdict(name)
+
+    def hides(self, name: str, value: object) -> bool:
+        """Return whether this value must not be written under this name, wherever it stands."""
+        return self.names.hides(name, value)
 
     def suspects(self, text: str) -> bool:
         """Return whether the text could hold a secret, without looking closely."""
@@ -138,6 +174,8 @@ class Masker:
         for group in _GROUPS_TO_ASK:
             if group.character in text and group.occurs(text):
                 return True
+        if "\\u00" in text and _ESCAPED_LETTER.search(text) is not None:
+            return True
         return self._names_a_secret(text.lower()) or _has_program(text)
 
     def text(self, text: str) -> str:
@@ -154,6 +192,11 @@ class Masker:
             masked = self._json_text(text)
             if masked is not None:
                 return masked
+        if "\\u00" in text:
+            plain = _ESCAPED_LETTER.sub(_unescaped, text)
+            if plain != text:
+                masked = self.text(plain)
+                return text if masked == plain else masked
         for group in _GROUPS:
             if group.character in text and group.occurs(text):
                 for hint, shape in group.shapes:
@@ -161,9 +204,11 @@ class Masker:
                         text = shape.sub(MASK, text)
         if _PEM_BEGIN in text or _PEM_END in text:
             text = _without_private_keys(text)
-        if "://" in text:
+        if "://" in text and "@" in text:
             text = patterns.URL_PASSWORD.sub(rf"://\1:{MASK}@", text)
             text = patterns.URL_USER.sub(f"://{MASK}@", text)
+            text = patterns.URL_TOKEN.sub(MASK, text)
+            text = patterns.URL_MIXED_USER.sub(MASK, text)
         lowered = text.lower()
         names_a_secret, has_program = self._names_a_secret(lowered), _has_program(text)
         if names_a_secret or has_program:
@@ -191,15 +236,25 @@ class Masker:
         if '"' in text or "'" in text:
             text = forms.without_pairs(text, is_secret)
             text = forms.without_sql_passwords(text, is_secret)
+            if "(" in text:
+                text = descriptions.without_call_arguments(text, is_secret)
         elif "IDENTIFIED" in text:
             text = forms.without_sql_passwords(text, is_secret)
-        if "login" in text or "ENV" in text or "ARG" in text or "setenv" in text:
+        if "val" in lowered or "content" in lowered:
+            text = descriptions.without_described(text, is_secret)
+        if ":" in text and "\n" in text:
+            text = descriptions.without_nested(text, is_secret)
+        if "|" in text:
+            text = descriptions.without_cells(text, is_secret)
+        if "into" in lowered:
+            text = descriptions.without_inserted(text, is_secret)
+        if any(word in text for word in forms.SETTING_WORDS):
             text = forms.without_settings(text, is_secret)
         if "-" in text:
             text = forms.without_arguments(text, is_secret)
-        if " is " in text or " was " in text or " to " in text:
+        if any(word in text for word in forms.STATING_WORDS):
             text = forms.without_stated(text)
-        return without_assigned(text, self.verdict)
+        return without_assigned(text, self.names.verdict)
 
     def _decoded(self, text: str) -> str:
         """Mask a text that stood percent-encoded in another."""
@@ -231,61 +286,129 @@ class Masker:
         if kind is str:
             return self.text(value)
         if kind is dict:
+            entries = list(value.items())
+            hidden = self.hidden_entries(entries)
             masked: dict[Any, Any] = {}
-            for key, item in value.items():
+            for position, (key, item) in enumerate(entries):
                 name = self.text(key) if type(key) is str else key
                 while name in masked:
                     name = f"{name} #{len(masked)}"
-                is_hidden = type(key) is str and (self.hides(key, item) or self.hides(name, item))
-                masked[name] = MASK if is_hidden else self.tree(item)
-            for name in ("value", "Value"):
-                if name in masked and self.names_a_secret(value.items()):
-                    masked[name] = MASK
-            if value.get("kind") == "Secret":  # of Kubernetes: any name may hold one
-                for name in ("data", "stringData"):
-                    if type(masked.get(name)) is dict:
-                        masked[name] = dict.fromkeys(masked[name], MASK)
+                part = hidden.get(position)
+                if part is None and name is not key and self.hides(name, item):
+                    part = Part.WHOLE
+                masked[name] = MASK if part is Part.WHOLE else self.tree(item)
+                if part is Part.ENTRIES:
+                    masked[name] = part.hidden(masked[name])
             return masked
         if kind is list or kind is tuple:
-            if self.is_secret_pair(value):
-                return [value[0], MASK]
-            hidden = self.hidden_arguments(value)
-            if hidden:
-                return [hidden.get(i) or self.tree(item) for i, item in enumerate(value)]
-            return [self.tree(item) for item in value]
+            replaced = self.hidden_items(value)
+            return [replaced.get(i) or self.tree(item) for i, item in enumerate(value)]
         return value
 
-    def is_secret_pair(self, pair: Any) -> bool:
-        """Return whether this is a (name, value) pair, as headers come, of a secret name."""
-        return (
-            len(pair) == 2 and isinstance(pair[1], (str, bytes)) and self._is_secret(pair[0], _NAME)
+    # The two rules for what holds other values. Whatever is written goes by them: JSON texts,
+    # captured values, the attributes of third parties.
+
+    def hidden_entries(self, entries: Sequence[tuple[Any, Any]]) -> Mapping[int, Part]:
+        """Return which entries of a mapping must not be written, by position.
+
+        None of the code of the keys or the values is run.
+        """
+        # Almost no key is more than a known word: these are passed by without a call.
+        is_harmless = self.names.harmless.__contains__
+        telling = [
+            position
+            for position, (key, _) in enumerate(entries)
+            if type(key) is not str or not is_harmless(key)
+        ]
+        if not telling:
+            return _NOTHING
+        hidden: dict[int, Part] = {}
+        relative: list[int] = []
+        for position in telling:
+            key, value = entries[position]
+            if type(key) is str and key == "content" and _is_a_message(entries):
+                continue
+            name = text_of(key)
+            if name is None:
+                continue
+            if self.names.verdict(name) is Verdict.RELATIVE:
+                relative.append(position)
+            elif self.names.hides(name, value):
+                hidden[position] = Part.WHOLE
+        if relative:
+            self._look_beside(entries, relative, hidden)
+        return hidden or _NOTHING
+
+    def _look_beside(
+        self, entries: Sequence[tuple[Any, Any]], relative: list[int], hidden: dict[int, Part]
+    ) -> None:
+        """Add those entries of which their neighbours say that they are secret."""
+        names = [(text_of(key) or "").lower() for key, _ in entries]
+        is_described = any(
+            name in patterns.LABEL_NAMES and self._is_label(entries[position][1])
+            for position, name in enumerate(names)
         )
+        for position in relative:
+            name, value = names[position], entries[position][1]
+            if value is None or value is True or value is False:
+                continue
+            if name in patterns.VALUE_NAMES:
+                is_said = name.startswith("content") and not _OF_A_MESSAGE.isdisjoint(names)
+                if is_described and not is_said:
+                    hidden[position] = Part.WHOLE
+            elif name in patterns.PASS_NAMES:
+                if looks_like_a_password(value) or (
+                    not patterns.USER_NAMES.isdisjoint(names) and _may_be_a_password(value)
+                ):
+                    hidden[position] = Part.WHOLE
+            elif any(
+                kind == "kind" and text_of(entries[place][1]) == "Secret"
+                for place, kind in enumerate(names)
+            ):  # of Kubernetes: any name may hold one
+                hidden[position] = Part.ENTRIES
 
-    def hidden_arguments(self, items: Sequence[Any]) -> dict[int, str]:
-        """Return what replaces which items of a list that is a command line, by position."""
-        if any(type(item) is str and item[:1] == "-" for item in items):
-            return forms.hidden_arguments(items, self._is_secret_name)
-        return {}
+    def hidden_items(self, items: Sequence[Any], *, is_whole: bool = True) -> Mapping[int, str]:
+        """Return what replaces which items of a sequence, by position.
 
-    def names_a_secret(self, pairs: Iterable[tuple[Any, Any]]) -> bool:
-        """Return whether the items describe a secret, as `{"name": "Authorization", ...}` does."""
-        return any(
-            type(key) is str and key.lower() in _LABELS and self._is_secret(label, _LABEL)
-            for key, label in pairs
-        )
+        Args:
+            items: the sequence, or a part of it.
+            is_whole: it is all of the sequence, which may be a pair of a name and a value.
+        """
+        if not items:
+            return _NOTHING
+        if is_whole and len(items) == 2 and type(items[0]) is not dict:
+            name = text_of(items[0])
+            if (
+                name is not None
+                and issubclass(type(items[1]), (str, bytes))
+                and _NAME.fullmatch(name) is not None
+                and self._is_secret_name(name)
+            ):
+                return {1: MASK}
+        if str not in map(type, items):  # before anything slower: most lists are of no texts
+            return _NOTHING
+        words = [text_of(item) for item in items]
+        if any(word is not None and word[:1] == "-" for word in words):
+            return forms.hidden_arguments(words, self._is_secret_name)
+        return _NOTHING
 
-    def _is_secret(self, name: Any, form: re.Pattern[str]) -> bool:
+    def _is_label(self, value: object) -> bool:
+        """Return whether this is the name of a secret, in a description of it."""
+        label = text_of(value)
         return (
-            type(name) is str
-            and form.fullmatch(name) is not None
-            and self.verdict(name) in (Verdict.ALWAYS, Verdict.SECRET)
+            label is not None
+            and _LABEL.fullmatch(label) is not None
+            and self._is_secret_name(label)
+            and not label.lower().endswith(patterns.NOT_A_NAME)
         )
 
     def _names_a_secret(self, lowered: str) -> bool:
         for hint in self._name_hints:
             if hint in lowered:
                 return True
-        return "pass" in lowered and _PASS.search(lowered) is not None
+        if "pass" in lowered and _PASS.search(lowered) is not None:
+            return True
+        return "pw" in lowered and _PW.search(lowered) is not None
 
     def _json_text(self, text: str) -> str | None:
         if len(text) > _LONGEST_JSON:
@@ -303,7 +426,7 @@ class Masker:
         scheme, space, value = match.groups()
         following = match.string[match.end() : match.end() + 1]
         is_assigned = value.endswith("=") and following in ("'", '"', "\\")
-        if is_assigned and self.verdict(value.rstrip("=")) is not Verdict.SAFE:
+        if is_assigned and self.verdict(value.rstrip("=")) not in _NO_NAMES:
             return match.group()  # `bearer api_key="x"` is masked as an assignment
         if scheme.lower() == "basic":
             # "basic" is also an English word: what follows it must look like base64.
@@ -313,6 +436,29 @@ class Masker:
         elif value.rstrip(".").lower() in patterns.NOT_A_BEARER_TOKEN:
             return match.group()
         return f"{scheme}{space}{MASK}"
+
+
+def _is_a_message(entries: Sequence[tuple[Any, Any]]) -> bool:
+    for key, _ in entries:  # noqa: SIM110 - a plain loop is faster
+        if type(key) is str and key in _OF_A_MESSAGE:
+            return True
+    return False
+
+
+def _may_be_a_password(value: object) -> bool:
+    """Return whether this could be the password of the user beside it."""
+    text = text_of(value)
+    return (
+        text is not None
+        and 0 < len(text) <= _LONGEST_REMEMBERED
+        and not any(map(str.isspace, text))
+        and text.lower() not in _NO_PASSWORDS
+    )
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    character = chr(int(match[1], 16))
+    return character if character.isalnum() or character == "_" else match.group()
 
 
 def _has_program(text: str) -> bool:

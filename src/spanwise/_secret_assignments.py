@@ -6,18 +6,27 @@ import re
 from collections.abc import Callable
 
 from spanwise import _secret_patterns as patterns
+from spanwise._secret_forms import looks_random
 from spanwise._secret_names import Verdict
-from spanwise._secret_patterns import MASK
+from spanwise._secret_patterns import MASK, NO_SECRETS
 
 _DEEP_QUOTE = re.compile(r"(\\{4,31})([\"'])")
 _ANYTHING = re.compile(r"(?s).*")
 _BEFORE_A_KEY = re.compile(r"(?i)\b(?:api|access|auth|secret|private|refresh|bearer) $")
 _NUMBER = re.compile(r"[0-9][0-9.,_/%kKmMeE+\-]*")
-_NO_SECRETS = frozenset({"None", "null", "True", "False", "true", "false"})
+_DIGIT = re.compile(r"[0-9]")
+# `ERROR: password = "x"` is read like `error: Token = "x"`, where a type stands.
+_TYPE = re.compile(r"(?!\w*(?:[Pp]assword|[Ss]ecret|[Cc]redential))[A-Za-z_.]*[A-Z][a-z]\w*")
 # Of a value without quotes, what is looked at to tell a credential from prose. Bounded: the
 # text behind a name that turned out to be harmless is looked at again.
 _LOOKED_AT = 64
 _GLANCE = 24
+# Words of code and prose. Behind them nothing is masked where nothing like this follows: most
+# texts with many of them are passed over by this alone.
+_PLAIN = frozenset({"key", "token"})
+_DULL = re.compile(r"(?=[^0-9\"'`<\[({\\\n]{64}|[^0-9\"'`<\[({\\\n]{0,63}\Z)")
+_QUOTES = "\"'\\"
+_LONGEST_PASSWORD = 256
 
 
 def without_assigned(text: str, verdict_of: Callable[[str], Verdict]) -> str:
@@ -30,8 +39,20 @@ def without_assigned(text: str, verdict_of: Callable[[str], Verdict]) -> str:
         position = match.end()
         verdict = verdict_of(match[1])
         if verdict is Verdict.SAFE:
+            if match[3] is not None and _TYPE.fullmatch(match[3]) is None:
+                position = match.start(3)
             continue
-        found = scan.value(match, verdict)
+        if verdict is Verdict.RELATIVE:
+            found = scan.password(match) if match[1].lower() in patterns.PASS_NAMES else None
+        elif (
+            verdict is Verdict.SECRET
+            and match[1] in _PLAIN
+            and _DULL.match(text, position) is not None
+            and not _is_of_an_address_or_two_words(match)
+        ):
+            continue
+        else:
+            found = scan.value(match, verdict)
         if found is None:
             continue
         position, pieces = found
@@ -39,6 +60,10 @@ def without_assigned(text: str, verdict_of: Callable[[str], Verdict]) -> str:
             parts += [text[done:start], MASK]
             done = end
     return "".join([*parts, text[done:]]) if parts else text
+
+
+# Where to go on, and from where to where something has to be masked.
+_Found = tuple[int, list[tuple[int, int]]]
 
 
 class _Scan:
@@ -53,27 +78,31 @@ class _Scan:
         # How much may be looked at in brackets with nothing in them to mask: they may be nested.
         self._allowance = 2 * len(text) + 4096
 
-    def value(
-        self, name: re.Match[str], verdict: Verdict
-    ) -> tuple[int, list[tuple[int, int]]] | None:
+    def value(self, name: re.Match[str], verdict: Verdict) -> _Found | None:
         """Return where to go on, and from where to where the value has to be masked."""
         text, start = self._text, name.end()
-        quoted = patterns.QUOTED.match(text, start) or _deeply_quoted(text, start)
-        if quoted is not None:
-            opening = _opening_quote(quoted.group())
-            if len(opening) == 1 and opening * 3 == quoted.group()[:3]:
-                opening *= 3
-            first, last = start + len(opening), quoted.end()
-            if last - first >= len(opening) and quoted.group().endswith(opening):
-                last -= len(opening)
-            return self._judged(first, last, verdict, quoted.end())
-        if verdict is not Verdict.COUNTS and (within := self._bracketed(name)) is not None:
+        first = text[start : start + 1]
+        if first in _QUOTES and first:
+            quoted = patterns.QUOTED.match(text, start) or _deeply_quoted(text, start)
+            if quoted is not None:
+                return self._quoted(quoted, verdict)
+        elif first and first in "`<[({":
+            apart = patterns.IN_BACKTICKS.match(text, start) or patterns.ANGLED.match(text, start)
+            if apart is not None:
+                if first == "`" and not _is_credential(name, verdict, start + 1, apart.end(1)):
+                    return None
+                return self._judged(*apart.span(1), verdict, apart.end())
+        if (
+            verdict is not Verdict.COUNTS
+            and first
+            and (within := self._bracketed(name)) is not None
+        ):
             return within
         if ":" in name[2] and verdict is not Verdict.COUNTS:
             below = self._below(name)
             if below is not None:
                 return below
-        if not _is_credential(name, verdict):
+        if not _is_credential(name, verdict, start):
             return None
         bare = patterns.UNQUOTED.match(text, start)
         if bare is None:
@@ -84,17 +113,68 @@ class _Scan:
             end = max(end, rest.end()) if rest is not None else end
         return self._judged(start, end, verdict, end)
 
-    def _judged(
-        self, start: int, end: int, verdict: Verdict, then: int
-    ) -> tuple[int, list[tuple[int, int]]] | None:
+    def password(self, name: re.Match[str]) -> _Found | None:
+        """Find what is assigned to `pass`, where it has letters and digits."""
+        text, start = self._text, name.end()
+        quoted = patterns.QUOTED.match(text, start)
+        if quoted is not None:
+            opening = _opening_quote(quoted.group())
+            value = quoted.group().strip("\\\"'")
+            if len(value) < 2 or not looks_random(value):
+                return None
+            first = start + len(opening)
+            return self._judged(first, first + len(value), Verdict.ALWAYS, quoted.end())
+        bare = patterns.UNQUOTED.match(text, start, start + _LONGEST_PASSWORD)
+        if bare is None:
+            return None
+        value = bare.group()
+        is_result = "=" not in name[2] and (name[1].isupper() or "_" in value or "-" in value)
+        if len(value) < 6 or is_result or not looks_random(value):
+            return None
+        return self._judged(start, bare.end(), Verdict.ALWAYS, bare.end())
+
+    def _quoted(self, quoted: re.Match[str], verdict: Verdict) -> _Found | None:
+        opening = _opening_quote(quoted.group())
+        if len(opening) == 1 and opening * 3 == quoted.group()[:3]:
+            opening *= 3
+        first, last = quoted.start() + len(opening), quoted.end()
+        if last - first >= len(opening) and quoted.group().endswith(opening):
+            last -= len(opening)
+        return self._strings(first, last, opening, quoted.end(), verdict)
+
+    def _strings(
+        self, first: int, last: int, opening: str, end: int, verdict: Verdict
+    ) -> _Found | None:
+        """Judge a string, with those that are joined to it and the lines that belong to it."""
+        text = self._text
+        if last == end and len(opening) == 1 and text[end : end + 1] in ("\r", "\n"):
+            more = patterns.CONTINUED[opening].match(text, end)
+            if more is not None:
+                last, end = more.end() - 1, more.end()
+        found = self._judged(first, last, verdict, end)
+        if verdict is Verdict.COUNTS or last == end or "\\" in opening:
+            return found
+        pieces = [] if found is None else found[1]
+        while (joint := patterns.ADJACENT.match(text, end)) is not None:
+            string = patterns.QUOTED.match(text, joint.end())
+            if string is None:
+                break
+            quote = string.group()[0]
+            span = (joint.end() + 1, string.end() - string.group()[1:].endswith(quote))
+            if text[slice(*span)] not in ("", MASK):
+                pieces.append(span)
+            end = string.end()
+        return (end, pieces) if pieces else found
+
+    def _judged(self, start: int, end: int, verdict: Verdict, then: int) -> _Found | None:
         bare = self._text[start:end].strip("\\\"'")
-        if not bare or bare == MASK or bare in _NO_SECRETS:
+        if not bare or bare == MASK or bare in NO_SECRETS:
             return None
         if verdict is Verdict.COUNTS and _NUMBER.fullmatch(bare):
             return None
         return then, [(start, end)]
 
-    def _bracketed(self, name: re.Match[str]) -> tuple[int, list[tuple[int, int]]] | None:
+    def _bracketed(self, name: re.Match[str]) -> _Found | None:
         """Find the strings in a list, tuple, mapping or call, if there are any."""
         text = self._text
         opening = patterns.BRACKET.match(text, name.end())
@@ -129,7 +209,7 @@ class _Scan:
             position = end_of_line
         return (position, pieces) if pieces or has_strings else None
 
-    def _below(self, name: re.Match[str]) -> tuple[int, list[tuple[int, int]]] | None:
+    def _below(self, name: re.Match[str]) -> _Found | None:
         """Find a value of YAML that is on the lines below its name."""
         text, start = self._text, name.end()
         block = patterns.BLOCK.match(text, start)
@@ -203,33 +283,56 @@ def _opening_quote(value: str) -> str:
     return value[: len(value) - len(stripped) + 1] if stripped[:1] in ('"', "'") else ""
 
 
-def _is_credential(name: re.Match[str], verdict: Verdict) -> bool:
+def _is_credential(
+    name: re.Match[str], verdict: Verdict, start: int, end: int | None = None
+) -> bool:
     """Tell `api_key=x` from the prose of `key: the main point` and from `key=len`."""
-    text, start = name.string, name.end()
-    found = patterns.UNQUOTED.match(text, start, start + _LOOKED_AT)
+    text, kind = name.string, name[1].lower()
+    is_plain = kind in ("key", "token")
+    limit = start + _LOOKED_AT
+    limit = limit if end is None or limit < end else end
+    # Most often: `key=len`. What tells it apart all the same is before it.
+    is_doubtful = verdict is Verdict.COUNTS or (
+        is_plain and not _is_of_an_address_or_two_words(name)
+    )
+    if is_doubtful and _DIGIT.search(text, start, limit) is None:
+        return False
+    is_assigned = "=" in name[2]
+    if not is_assigned and kind.endswith(patterns.NOT_A_NAME):
+        return False
+    found = patterns.UNQUOTED.match(text, start, limit)
     if found is None:
         return False
-    value, is_assigned = found.group(), "=" in name[2]
-    before = text[max(0, name.start() - 3) : name.start()]
-    if is_assigned and before.endswith(("?", "&")):
+    if is_assigned and _before(name, 1) in ("?", "&"):
         return True
-    if before == "://" or patterns.VERSION_OR_PORT.fullmatch(value):
+    stop = found.end()
+    has_digit = _DIGIT.search(text, start, stop) is not None
+    value = found.group()
+    if _before(name, 3) == "://" or patterns.VERSION_OR_PORT.fullmatch(value):
         return False
-    if not is_assigned and name[1].lower().endswith(patterns.NOT_A_NAME):
-        return False
-    if len(value) >= 6 and any(character.isdigit() for character in value):
-        return True
-    plain = name[1].lower()
-    if plain in ("key", "token") and _BEFORE_A_KEY.search(
-        text[max(0, name.start() - 12) : name.start()]
-    ):
-        plain = "api_key"
-    if verdict is Verdict.COUNTS or plain in ("key", "token"):
+    word = value.strip("*_`").rstrip(".!?")
+    if has_digit and stop - start >= 6:
+        return is_assigned or patterns.NAMES_A_FORM.fullmatch(word) is None
+    if is_plain and _BEFORE_A_KEY.search(_before(name, 12)) is not None:
+        is_plain = False  # `API key: x`
+    if verdict is Verdict.COUNTS or is_plain:
         return False
     if is_assigned:
         return True
     # In prose more words follow.
-    rest = text[found.end() : found.end() + _LOOKED_AT].splitlines()
+    rest = text[stop : stop + _LOOKED_AT if end is None else end].splitlines()
     is_alone = not rest or not rest[0].strip() or not rest[0][0].isspace()
-    word = value.rstrip(".!?").lower()
-    return is_alone and len(value) >= 4 and word not in patterns.NOT_A_VALUE
+    is_said = word.lower() in patterns.NOT_A_VALUE or patterns.NAMES_A_FORM.fullmatch(word)
+    return is_alone and stop - start >= 4 and not is_said
+
+
+def _is_of_an_address_or_two_words(name: re.Match[str]) -> bool:
+    start = name.start()
+    before = name.string[start - 1 : start] if start else ""
+    if before == " ":
+        return _BEFORE_A_KEY.search(name.string, max(0, start - 12), start) is not None
+    return before in ("?", "&")
+
+
+def _before(name: re.Match[str], length: int) -> str:
+    return name.string[max(0, name.start() - length) : name.start()]

@@ -14,7 +14,14 @@ from collections.abc import Callable, Sequence
 from typing import Final
 from urllib.parse import quote, unquote
 
-MASK: Final = "***"
+from spanwise._secret_patterns import (
+    MASK,
+    NAMES_A_FORM,
+    NOT_A_NAME,
+    VALUE_NAMES,
+    VERSION_OR_PORT,
+)
+
 IsSecret = Callable[[str], bool]
 
 _QUOTE = r"\\{0,15}[\"']"
@@ -166,6 +173,11 @@ _LABEL = re.compile(
 _VALUE = re.compile(
     rf"(?i)(\b(?:value|content|val)\s{{0,4}}=\s{{0,4}})({_QUOTE})((?:(?!\2)[^<>])+)"
 )
+# A name between tags, and what is between the next ones.
+_SHOWN_NAME = re.compile(
+    r">\s{0,8}([\w.\-]{1,80}(?: [\w.\-]{1,40})?):?\s{0,8}</(\w{1,20})>:?\s{0,40}"
+    r"(?:<(\w{1,20})(?:\s[^<>]{0,200})?>\s{0,8}){0,2}([^<>\s\\\"]{2,400})(?=[\s<\\\"]|\Z)"
+)
 _PROPERTY = re.compile(
     r"(<key>\s{0,40}([^<]{1,80}?)\s{0,40}</key>\s{0,80}<(?:string|integer|data)>)([^<]+)"
 )
@@ -204,6 +216,15 @@ def without_elements(text: str, is_secret: IsSecret) -> str:
             return match.group()
         return match.group()[: len(match.group()) - len(content)] + MASK
 
+    def of_shown(match: re.Match[str]) -> str:
+        name, _, tag, value = match.groups()
+        is_value = tag is not None and tag.lower() in VALUE_NAMES
+        if value == MASK or not (is_value or (len(value) >= 6 and looks_random(value))):
+            return match.group()
+        if not is_secret(name) or name.lower().endswith(NOT_A_NAME):
+            return match.group()
+        return f"{match.group()[: -len(value)]}{MASK}"
+
     def of_property(match: re.Match[str]) -> str:
         return f"{match[1]}{MASK}" if is_secret(match[2]) else match.group()
 
@@ -211,6 +232,8 @@ def without_elements(text: str, is_secret: IsSecret) -> str:
         if "<key>" in text:
             text = _PROPERTY.sub(of_property, text)
         text = _ELEMENT.sub(of_element, text)
+        if "</" in text:
+            text = _SHOWN_NAME.sub(of_shown, text)
     if "&lt;" in text:
         text = _ESCAPED_ELEMENT.sub(of_escaped, text)
     return text
@@ -239,6 +262,15 @@ _SQL_WORD = re.compile(r"(\bIDENTIFIED[ \t]{1,4}BY[ \t]{1,4})([^\s'\";\\*][^\s'\
 _LOGIN = re.compile(r"(\blogin[ \t]{1,4}\S{1,128}\s{1,8}password[ \t]{1,4})(?!\*\*\*)(\S+)")
 _SET = re.compile(
     r"(?m)^([ \t]{0,16}(?:ENV|ARG|setenv)[ \t]{1,4}([A-Z][A-Z0-9_]{1,80})[ \t]{1,4})([^\s\"']+)"
+)
+# Of a server's settings, and of programs that are told one: `config set api_key x`.
+_REQUIRED = re.compile(r"(\b(?:requirepass|masterauth)[ \t]{1,8}[\"']?)([^\s\"'\\]+)")
+_TOLD = re.compile(
+    r"(\bsetx?[ \t]{1,4}[\"']?((?://)?[\w.:/\-]{1,120})[\"']?[ \t]{1,4}[\"']?)([^\s\"'\\;]{6,200})"
+)
+_LEVEL = re.compile(r"(\b(?:secret|password)[ \t]{1,4}[0-9][ \t]{1,4})([^\s\"'\\;]{6,200})")
+_SECURE = re.compile(
+    rf"(?i)(\bConvertTo-SecureString[ \t]{{1,4}}(?:-String[ \t]{{1,4}})?({_QUOTE}))((?:(?!\2)[^\n])+)"
 )
 _SQL_NAME = re.compile(
     r"((?<![\w.\-])(?:(?i:\w{0,40}(?:password|passwd|pwd))|[A-Z][A-Z0-9_]{2,80})[ \t]{1,4})"
@@ -277,13 +309,43 @@ def without_sql_passwords(text: str, is_secret: IsSecret) -> str:
     return _SQL_NAME.sub(of_name, text)
 
 
+SETTING_WORDS: Final = (
+    "login",
+    "masterauth",
+    "requirepass",
+    "ENV",
+    "ARG",
+    "set",
+    "ecret ",
+    "assword ",
+    "ecureString",
+)
+
+
 def without_settings(text: str, is_secret: IsSecret) -> str:
     """Mask `login jane password x` and `ENV API_KEY x`."""
 
     def of_setting(match: re.Match[str]) -> str:
         return f"{match[1]}{MASK}" if is_secret(match[2]) else match.group()
 
+    def of_told(match: re.Match[str]) -> str:
+        name = match[2].rpartition(":")[2]
+        if match[3] == MASK or not looks_random(match[3]) or not is_secret(name):
+            return match.group()
+        return f"{match[1]}{MASK}"
+
+    def of_level(match: re.Match[str]) -> str:
+        return f"{match[1]}{MASK}" if looks_random(match[2]) else match.group()
+
     text = _LOGIN.sub(rf"\1{MASK}", text)
+    if "requirepass" in text or "masterauth" in text:
+        text = _REQUIRED.sub(rf"\1{MASK}", text)
+    if "set" in text:
+        text = _TOLD.sub(of_told, text)
+    if "ecret " in text or "assword " in text:
+        text = _LEVEL.sub(of_level, text)
+    if "ecureString" in text:
+        text = _SECURE.sub(rf"\1{MASK}", text)
     return _SET.sub(of_setting, text)
 
 
@@ -292,15 +354,17 @@ def without_settings(text: str, is_secret: IsSecret) -> str:
 _STATED = re.compile(
     r"(?i)((?<![\w\-])(?:passwords?|passwd|pwd|passphrase|passcode|(?:api |access |auth |bearer |secret )?token"
     r"|(?:api|access|secret|private|auth)[ _-]?key|secret|credentials?)"
-    r"[ \t]{1,3}(?:is|was|are|(?:(?:is |was |has been )?(?:set|changed|reset|updated) )?to)[ \t]{1,3}[\"'`]?)"
+    r"[ \t]{1,3}(?:is|was|are|(?:(?:is |was |has been )?(?:set|changed|reset|updated) )?to)(?:[ \t]?:)?[ \t]{1,3}[*\"'`]{0,2})"
     r"([^\s\"'`]{6,200})"
 )
+_MIXED = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[^\s/()<>{}\[\]]+")
 _LOOKS_RANDOM = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_+/=.!@#$%^*~\-]+")
 _NAMES_A_FORM = re.compile(
     r"(?i)base ?\d|sha-?\d|utf-?\d|oauth|md5|aes-?\d|rsa-?\d|\d{4}-\d\d|\d+[.\-]?[a-z]+s?$|v\d"
 )
 _ENCODED = re.compile(r"[\w.\-~%+*]+")
 _DEEPEST_ENCODING = 3
+STATING_WORDS: Final = (" is", " are", " was", " to")
 
 
 def without_stated(text: str) -> str:
@@ -320,6 +384,15 @@ def without_stated(text: str) -> str:
         return f"{match[1]}{MASK}{match[2][len(value) :]}"
 
     return _STATED.sub(of_statement, text)
+
+
+def looks_random(value: str) -> bool:
+    """Return whether this is one word of letters and digits that names nothing known."""
+    return (
+        _MIXED.fullmatch(value) is not None
+        and NAMES_A_FORM.fullmatch(value) is None
+        and VERSION_OR_PORT.fullmatch(value) is None
+    )
 
 
 def without_encoded(text: str, mask: Callable[[str], str]) -> str:

@@ -34,6 +34,8 @@ _NEVER_A_COUNT = (
 )
 _CACHED = 4096
 _LOOKED_AT = 64
+_LONGEST = 1024
+_LOOKS_LIKE_A_PASSWORD = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[^\s/_]{6,256}")
 
 
 class Verdict(enum.Enum):
@@ -43,6 +45,7 @@ class Verdict(enum.Enum):
     COUNTS = "counts"  # a number is kept, a mapping or record looked into, all else masked
     SECRET = "secret"  # noqa: S105 - a verdict
     ALWAYS = "always"  # as SECRET, and the name leaves no doubt
+    RELATIVE = "relative"  # what stands beside it says
 
 
 class Names:
@@ -54,6 +57,7 @@ class Names:
         strict: every name that contains a pattern is secret, with none of the exceptions.
 
     Attributes:
+        harmless: names whose verdict is known to be that they are.
         hints: one of these, or "pass", is in every name that is not harmless.
     """
 
@@ -64,6 +68,7 @@ class Names:
         self._unmask = frozenset(name.lower() for name in unmask)
         self._strict = strict
         self._verdicts: dict[str, Verdict] = {}
+        self.harmless: set[str] = set()
         hints = {*patterns.NAME_HINTS, *self._mask}
         # One that holds another is found with it.
         self.hints = tuple(
@@ -74,10 +79,15 @@ class Names:
         """Return what the key says of its value; remembered for the keys seen so far."""
         known = self._verdicts.get(key)
         if known is None:
+            if len(key) > _LONGEST:  # not worth remembering
+                return self._judge(f"{key[: _LONGEST // 2]} {key[-_LONGEST // 2 :]}")
             known = self._judge(key)
             if len(self._verdicts) >= _CACHED:
                 self._verdicts.clear()
+                self.harmless.clear()
             self._verdicts[key] = known
+            if known is Verdict.SAFE:
+                self.harmless.add(key)
         return known
 
     def hides(self, key: str, value: object) -> bool:
@@ -92,6 +102,8 @@ class Names:
                 few = itertools.islice(list(dict.values(cast("dict[Any, Any]", value))), _LOOKED_AT)
                 return any(issubclass(type(item), (str, bytes)) and item != MASK for item in few)
             return issubclass(kind, _NEVER_A_COUNT)
+        if verdict is Verdict.RELATIVE:
+            return key.lower() in patterns.PASS_NAMES and looks_like_a_password(value)
         return True
 
     def _judge(self, key: str) -> Verdict:
@@ -106,7 +118,9 @@ class Names:
                 return Verdict.ALWAYS
         elif name in patterns.SAFE_NAMES or name.startswith(patterns.SAFE_PREFIXES):
             return Verdict.SAFE
-        if "pass" not in name and not any(hint in name for hint in self.hints):
+        if name in patterns.RELATIVE_NAMES:
+            return Verdict.RELATIVE
+        if "pass" not in name and "pw" not in name and not any(hint in name for hint in self.hints):
             return Verdict.SAFE
         words = [(m.group().lower(), m.start(), m.end()) for m in _WORD.finditer(key)]
         if any(word in patterns.SECRET_WORDS for word, _, _ in words):
@@ -123,6 +137,24 @@ class Names:
         if "token" in remaining and any(word in ("detail", "details") for word, _, _ in words):
             return Verdict.COUNTS  # `input_token_details`; those of a key are no counts
         return Verdict.SECRET
+
+
+def text_of(value: object) -> str | None:
+    """Return a string, or bytes that are no longer than a name, as text; None of anything else."""
+    kind = type(value)
+    if issubclass(kind, str):
+        return str.__str__(cast("str", value)) if kind is not str else cast("str", value)
+    if issubclass(kind, bytes):
+        data = cast("bytes", value)
+        if bytes.__len__(data) <= _LONGEST:
+            return bytes.decode(data, "latin-1")
+    return None
+
+
+def looks_like_a_password(value: object) -> bool:
+    """Return whether this is one word of letters and digits, as what a `pass` is may be."""
+    text = text_of(value)
+    return text is not None and _LOOKS_LIKE_A_PASSWORD.fullmatch(text) is not None
 
 
 def _phrases(words: list[_Word], phrases: _Phrases) -> Iterator[tuple[int, int]]:

@@ -10,7 +10,7 @@ MASK: Final = "***"
 # What is in every text that names a secret, with `pass...`, which is looked for by itself.
 NAME_HINTS: Final = (
     *("secret", "cred", "auth", "token", "key", "pwd", "bearer", "basic ", "jw", "cookie", "srf"),
-    "identified by",
+    *("identified by", "securestring"),
 )
 # What the documents promise: a key that contains one of these is masked.
 ALWAYS_SECRET: Final = ("password", "secret", "credential", "auth")
@@ -31,9 +31,27 @@ SECRET_PHRASES: Final = tuple(
     http pass|imap pass|ldap pass|login pass|mail pass|mongo pass|mysql pass|oracle pass|pg pass
     postgres pass|rabbitmq pass|redis pass|root pass|sftp pass|smtp pass|sql pass|ssh pass
     user pass
+    admin pw|app pw|database pw|db pw|ldap pw|login pw|mail pw|pg pw|redis pw|root pw|smtp pw
+    sql pw|user pw
     """.replace("\n", "|").split("|")
     if phrase.strip()
 )
+
+# What these hold is told by their neighbours: the value of a description, the data of a secret of
+# Kubernetes; and `pass`, which is a password beside a user, and a number of tests otherwise.
+LABEL_NAMES: Final = frozenset(
+    """
+    name key header field parameter param variable var property attribute setting option
+    """.split()
+)
+VALUE_NAMES: Final = frozenset("value values val vals content contents".split())
+PASS_NAMES: Final = frozenset({"pass", "pw"})
+RELATIVE_NAMES: Final = VALUE_NAMES | PASS_NAMES | {"data", "stringdata"}
+USER_NAMES: Final = frozenset(
+    "user username user_name login email mail usr uid account host hostname server".split()
+)
+# Names that are words of prose and of code as well.
+PLAIN_NAMES: Final = frozenset({"key", "keys", "token", "tokens"})
 
 # Whole words that contain one of the patterns and mean something else.
 _HARMLESS_WORDS = """
@@ -245,10 +263,22 @@ VALUE_SHAPES: Final = tuple(
         # A JSON Web Token; one whose end was cut away is still one.
         ("eyJ", r"eyJ[A-Za-z0-9_\-]{10,}(?:\.[A-Za-z0-9_\-]+){1,4}|eyJ[A-Za-z0-9_\-]{80,}"),
         (":AA", r"(?<![0-9])[0-9]{8,10}:AA[A-Za-z0-9_\-]{30,}"),
+        # Addresses that take messages from whoever knows them.
+        ("hooks.slack.com", r"(?<=hooks\.slack\.com/)(?:services|workflows|triggers)/[\w/\-]{8,}"),
+        *(
+            (host, r"(?<=/webhooks/)[0-9]{5,25}/[\w\-]{8,}")
+            for host in ("discord.com/", "discordapp.com/")
+        ),
+        ("office.com/", r"(?<=office\.com/webhook)(?:b2)?/[\w@/\-]{16,}"),
+        ("zapier.com/", r"(?<=hooks\.zapier\.com/hooks/catch/)[\w/\-]{8,}"),
+        ("ifttt.com/", r"(?<=/with/key/)[\w\-]{12,}"),
+        ("jdbc:oracle:", r"(?<=jdbc:oracle:)\w{1,20}:[^\s/@:\"']{1,128}/[^\s@\"']{1,256}(?=@)"),
         ("AccountKey=", r"(?<=AccountKey=)[A-Za-z0-9+/=]{20,}"),
     )
 )
 
+# What is written where there is no secret.
+NO_SECRETS: Final = frozenset({"None", "null", "True", "False", "true", "false"})
 # What is said of a name in prose, schemas and source code, and is no secret: in "password: str".
 NOT_A_VALUE: Final = frozenset(
     """
@@ -274,13 +304,29 @@ NOT_A_NAME: Final = (
     ),
     *(".php .py .pyi .rb .rs .scala .sh .sql .swift .toml .ts .tsx .txt .xml .yaml .yml".split()),
 )
+# How something is hashed, encoded or signed in, and no secret: in `auth: OAuth2`.
+NAMES_A_FORM: Final = re.compile(
+    r"(?i)(?:base|sha|utf|aes|rsa|hs|rs|es|ps|md|oauth|http|ed|argon|pbkdf|scram-sha|bcrypt|saml|pkcs)"
+    r"[_ \-]?[0-9.]{1,5}(?:[_\-](?:gcm|cbc|hmac|sha256|id|json))?|h?mac-sha-?[0-9]{1,3}|x509"
+)
 # `1.12.3-alpine` is a version, `8443/login` a port and a path.
 VERSION_OR_PORT: Final = re.compile(r"v?[0-9]+(?:\.[0-9]+){1,3}[\w.+\-]*|[0-9]{2,5}/.*")
 
 BEARER: Final = re.compile(r"(?i)\b(bearer|basic)([ \t]{1,4})([A-Za-z0-9._~+/=\-]{8,})")
 PRIVATE_KEY_LINE: Final = re.compile(r"-----(BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
-URL_PASSWORD: Final = re.compile(r"://([^\s/:@?#\"']{0,256}):([^\s/\"']{1,512})@")
+# A password may hold a slash, unless what is before the slash is a port.
+URL_PASSWORD: Final = re.compile(
+    r"://([^\s/:@?#\"']{0,256}):(?:[^\s/\"']{1,512}|(?![0-9]{1,5}[/?#])[^\s\"'@]{1,512})@"
+)
 URL_USER: Final = re.compile(r"://([A-Za-z0-9_\-.~%]{20,256})@")
+# Of those that keep code, a user is a token: it has no password.
+URL_TOKEN: Final = re.compile(
+    r"(?<=https://)(?!(?:git|hg|oauth2|user|username|x-access-token)@)[A-Za-z0-9_\-.~%]{1,19}"
+    r"(?=@(?:[\w\-]{1,40}\.)?(?:github|gitlab|ghe|gitea|codeberg|huggingface)\.)"
+)
+URL_MIXED_USER: Final = re.compile(
+    r"(?<=[ps]://)(?=[^@\d]{0,19}\d)(?=[^@A-Za-z]{0,19}[A-Za-z])[A-Za-z0-9_\-~%]{12,19}(?=@)"
+)
 
 # A header takes the rest of its line, unless it stands in quotes. One whose value is quoted is
 # an assignment. The start of a line may be written as an escape.
@@ -299,14 +345,33 @@ HEADER_LINES: Final = tuple(
 # `a%5Bname%5D`.
 NAME: Final = re.compile(
     r"(?:(?<![\w.\-])|(?<=%5B)|(?<=%5b))([\w\-][\w.\-]{0,80})"
-    r"((?:%5[Dd])?\\{0,31}[\"']?\]?[ \t]{0,4}"
-    r"(?::[ \t]{0,4}[A-Za-z_][\w.]{0,40}(?:\[[\w.,| ]{0,40}\])?(?: \| \w{1,40}){0,4} {1,2}=(?!=)"
-    r"|:=|=>|->|→|：|!?={1,3}|:(?!:))"  # noqa: RUF001 - other separators than ASCII's
-    r"[ \t]{0,4}(?:!{1,2}\w{1,40}[ \t]{1,4})?(?:[bBfFrRuU]{1,2}(?=[\"']))?)"
+    r"((?:%5[Dd])?\\{0,31}[\"'`]?[\]}]?\*{0,2}[ \t]{0,4}"
+    r"(?::[ \t]{0,4}([A-Za-z_][\w.]{0,40})(?:\[[\w.,| ]{0,40}\])?(?: \| \w{1,40}){0,4} {1,2}=(?!=)"
+    r"|:=|=>|->|<-|→|：|＝|(?:!|\+|\?{1,2}|\|\|)?={1,3}|:(?!:))"  # noqa: RUF001 - other separators than ASCII's
+    r"(?:\*{1,2}(?=[ \t]))?[ \t]{0,4}(?:!{1,2}\w{1,40}[ \t]{1,4})?(?:[bBfFrRuU]{1,2}(?=[\"']))?)"
 )
 # A value of YAML on the lines below its name.
 BLOCK: Final = re.compile(r"[|>][+\-0-9]{0,2}[ \t]{0,40}(?:#[^\n]*)?\r?\n")
 ITEM: Final = re.compile(r"\r?\n?([ \t]*-[ \t]{1,8})([^\s\"',;:()\[\]{}]{8,})[ \t]*(?=\r?\n|\Z)")
+# What joins a string to the next one of the same value; and, where a string's quote is missing,
+# the lines up to it.
+ADJACENT: Final = re.compile(
+    r"(?:[ \t]{0,8}(?:\+|\|\||&|\.|\\(?=\r?\n))[ \t]{0,8}(?:\\?\r?\n[ \t]{0,80})?|[ \t]{0,2})"
+    r"[bBfFrRuU]{0,2}(?=[\"'])"
+)
+CONTINUED: Final = {
+    quote: re.compile(
+        rf"(?:\r?\n[^{quote}\r\n]{{0,400}}){{1,6}}(?<![\s=:,(\[{{]){quote}(?=[\s,;)}}\]]|\Z)"
+    )
+    for quote in ('"', "'")
+}
+# One word of letters and digits in brackets: `<x9y8z7>`; in others than these code stands too.
+ANGLED: Final = re.compile(
+    r"(?:(?<!\\)<(?!0x)|[\[({](?![A-Za-z_]\w{0,200}[\])}]))"
+    r"((?=[^<>0-9]{0,80}[0-9])(?=[^<>A-Za-z]{0,80}[A-Za-z])[^\s<>\[\](){}\"'=/:,]{6,200})"
+    r"[>\])}](?=[\s;,]|\Z)"
+)
+IN_BACKTICKS: Final = re.compile(r"`([^`\n]{1,400})`")
 # The rest of a line `NAME=...` of settings, which has characters of every kind.
 SETTING: Final = re.compile(r"[^\s\"'\\]+(?=[ \t]*(?:\r?\n|\Z))")
 # What opens a list, tuple or mapping, and what is in it.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import concurrent.futures
+import gc
 import importlib
 import inspect
 import sys
@@ -46,6 +47,8 @@ class Injected:
             caller, called = frame.f_back, frame.f_code.co_name
             if frame.f_code.co_flags & GENERATOR and frame.f_lasti > RESUMED:
                 return  # a generator that goes on: nothing is called
+            if any(getattr(told, "__code__", None) is frame.f_code for told in gc.callbacks):
+                return  # the collector's own, whose failure is nobody's
         elif event == "c_call":
             caller, called = frame, getattr(arg, "__name__", str(arg))
         else:

@@ -58,7 +58,7 @@ class CallRecordings:
             "iteration": self._number(target, iteration),
             # A function's name can be made from anything.
             "target": self._encoder.text(target),
-            "kwargs": orjson.Fragment(self._encoded(arguments)),
+            "kwargs": orjson.Fragment(self._encoder.dumps(dict(arguments))),
             "timestamp": datetime.datetime.now(datetime.timezone.utc).isoformat(),
         }
         try:
@@ -75,13 +75,6 @@ class CallRecordings:
     def close(self) -> None:
         """Let the file go."""
         self._file.close()
-
-    def _encoded(self, arguments: Mapping[str, Any]) -> str:
-        text = self._encoder.dumps(dict(arguments))
-        # What only a whole list or mapping tells of: a command line, a secret of Kubernetes.
-        if '"-' in text or '"Secret"' in text:
-            text = orjson.dumps(self._encoder.masker.tree(orjson.loads(text))).decode()
-        return text
 
     def _number(self, target: str, iteration: int | None) -> int:
         # No lock: each of these steps is atomic, and a fork cannot leave them half done.

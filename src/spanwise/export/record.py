@@ -16,7 +16,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, StatusCode
 
 from spanwise import _state, semconv
-from spanwise._masking import Masker
+from spanwise._masking import Masker, Part
 from spanwise._media import SMALLEST, Allowance, Keeper, describe_bytes, in_text
 from spanwise._secret_patterns import MASK
 from spanwise.instrumentation.vocabulary import (
@@ -217,16 +217,21 @@ def plain_context(context: SpanContext) -> SpanContext:
 def masked_attributes(attributes: Mapping[str, Any], masker: Masker) -> dict[str, Any]:
     """Return the attributes with secrets replaced and every text valid in UTF-8."""
     masked: dict[str, Any] = {}
-    for key, value in attributes.items():
+    entries = list(attributes.items())
+    hidden = masker.hidden_entries(entries)
+    for position, (key, value) in enumerate(entries):
         name = masker.text(valid(key))
         if name in masked:  # two keys that are nothing but a secret
             name = f"{name} #{len(masked)}"
-        if masker.hides(key, value):
+        part = hidden.get(position)
+        if part is Part.WHOLE:
             masked[name] = MASK
             if type(value) is not str or value != MASK:
                 _state.count("masked")
         else:
             masked[name] = masked_value(value, masker)
+            if part is Part.ENTRIES:
+                masked[name] = part.hidden(masked[name])
     return masked
 
 
@@ -302,17 +307,11 @@ def masked_value(value: Any, masker: Masker) -> Any:
         text = value.decode("utf-8", "replace")
         return value if masker.text(text) == text else MASK
     if kind is tuple or kind is list:
-        if masker.is_secret_pair(value):
-            return (value[0], MASK)
-        hidden = masker.hidden_arguments(value)
+        hidden = masker.hidden_items(value)
         return tuple(hidden.get(i) or masked_value(item, masker) for i, item in enumerate(value))
     if isinstance(value, Mapping):
-        mapping = masked_attributes(value, masker)
-        for name in ("value", "Value"):
-            if name in mapping and masker.names_a_secret(value.items()):
-                mapping[name] = MASK
-        return mapping
-    return valid(str(value)) if isinstance(value, str) else value
+        return masked_attributes(value, masker)
+    return masked_value(str.__str__(value), masker) if isinstance(value, str) else value
 
 
 def _plain(text: Any) -> str | None:
