@@ -385,7 +385,9 @@ class Masker:
                 and self._is_secret_name(name)
             ):
                 return {1: MASK}
-        if str not in map(type, items):  # before anything slower: most lists are of no texts
+        # Before anything slower: most lists are of no texts. By identity, for `in` compares, which
+        # a metaclass may define.
+        if not any(type(item) is str for item in items):
             return _NOTHING
         words = [text_of(item) for item in items]
         if any(word is not None and word[:1] == "-" for word in words):
