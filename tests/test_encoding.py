@@ -1297,7 +1297,8 @@ def test_a_path_made_of_a_text_with_methods_of_its_own_runs_none_of_them() -> No
 
     path = pathlib.PurePosixPath(Name("a"))
     ran.clear()
-    assert encoded(path) in ("a", "<pathlib.PurePosixPath object>")
+    module = pathlib.PurePosixPath.__module__  # it has moved between releases
+    assert encoded(path) in ("a", f"<{module}.PurePosixPath object>")
     assert ran == []
 
 

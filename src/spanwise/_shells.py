@@ -287,7 +287,10 @@ def _first_step(steps: AsyncGenerator[Any, Any]) -> Any:
     try:
         return steps.__anext__()
     finally:
-        sys.set_asyncgen_hooks(*hooks)
+        try:
+            sys.set_asyncgen_hooks(*hooks)
+        except Exception as fault:  # noqa: BLE001 - ours: the step that was made is not dropped
+            _guard.swallow("shell.step", fault)
 
 
 def _left_alone(steps: AsyncGenerator[Any, Any]) -> None:

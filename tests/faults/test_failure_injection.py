@@ -278,7 +278,8 @@ def functions() -> list[tuple[str, Any]]:
                     continue
                 is_threads_own = name == "_threads" or function.__qualname__ not in THREADS_ONLY
                 is_entry = function.__qualname__ in ENTRIES and is_threads_own
-                if not function.__code__.co_freevars and not is_entry:
+                is_plain = not inspect.isgeneratorfunction(function)
+                if is_plain and not function.__code__.co_freevars and not is_entry:
                     found[id(function)] = (f"{name}.{function.__qualname__}", function)
     return sorted(found.values(), key=lambda pair: pair[0])
 
