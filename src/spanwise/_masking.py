@@ -385,11 +385,12 @@ class Masker:
                 and self._is_secret_name(name)
             ):
                 return {1: MASK}
-        if str not in map(type, items):  # before anything slower: most lists are of no texts
-            return _NOTHING
-        words = [text_of(item) for item in items]
-        if any(word is not None and word[:1] == "-" for word in words):
-            return forms.hidden_arguments(words, self._is_secret_name)
+        for item in items:
+            kind = type(item)
+            if (kind is str or issubclass(kind, str)) and str.startswith(item, "-"):
+                return forms.hidden_arguments(
+                    [text_of(word) for word in items], self._is_secret_name
+                )
         return _NOTHING
 
     def _is_label(self, value: object) -> bool:
