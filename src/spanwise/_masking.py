@@ -9,7 +9,8 @@ By key, in this order:
 4. a `token` or `key` that counts something (`max_tokens`, `key_count`) keeps a number, and a
    mapping below it is looked into;
 5. names of the semantic conventions (`feature_flag.key`, `gen_ai.usage.*`) are harmless;
-6. any other `token` or `key` is masked.
+6. any other `token` or `key` is masked;
+7. of `value`, `content`, `data` and `pass` the entries beside them say whether they are secret.
 
 By value, in any text: the shapes of known credentials, tokens after `Bearer`, passwords in
 URLs, PEM blocks, assignments to a secret name, JSON inside strings. Every scan is linear.
@@ -385,13 +386,12 @@ class Masker:
                 and self._is_secret_name(name)
             ):
                 return {1: MASK}
-        # Before anything slower: most lists are of no texts. By identity, for `in` compares, which
-        # a metaclass may define.
-        if not any(type(item) is str for item in items):
-            return _NOTHING
-        words = [text_of(item) for item in items]
-        if any(word is not None and word[:1] == "-" for word in words):
-            return forms.hidden_arguments(words, self._is_secret_name)
+        for item in items:
+            kind = type(item)
+            if (kind is str or issubclass(kind, str)) and str.startswith(item, "-"):
+                return forms.hidden_arguments(
+                    [text_of(word) for word in items], self._is_secret_name
+                )
         return _NOTHING
 
     def _is_label(self, value: object) -> bool:
