@@ -9,7 +9,8 @@ By key, in this order:
 4. a `token` or `key` that counts something (`max_tokens`, `key_count`) keeps a number, and a
    mapping below it is looked into;
 5. names of the semantic conventions (`feature_flag.key`, `gen_ai.usage.*`) are harmless;
-6. any other `token` or `key` is masked.
+6. any other `token` or `key` is masked;
+7. of `value`, `content`, `data` and `pass` the entries beside them say whether they are secret.
 
 By value, in any text: the shapes of known credentials, tokens after `Bearer`, passwords in
 URLs, PEM blocks, assignments to a secret name, JSON inside strings. Every scan is linear.
