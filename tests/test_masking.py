@@ -365,7 +365,7 @@ def test_every_stage_hides_the_same_parts(value: Any) -> None:
         {"pass": "all is well"},
         {"pass": "ok", "user": "jane"},
         {"kind": "ConfigMap", "data": {"user": "jane"}},
-        {"name": "colour", "values": ["red"]},
+        {"name": "colour", "values": "red"},
         {"field": "age", "value": 3},
         {"parameter": "password", "value": None},
     ],
