@@ -89,6 +89,7 @@ def test_a_hook_does_not_lead_around_it(files, hooks):
     text = files.text()
     assert "hunter22S" not in text
     assert "Secret99x" not in text
+    assert 1 == spanwise.stats()["masked"]
     assert "password=" in text
 
 

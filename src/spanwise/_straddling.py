@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from spanwise import _state
 from spanwise._masking import Masker
 from spanwise._secret_patterns import MASK
 from spanwise._value_kinds import TRUNCATED
@@ -109,8 +110,10 @@ def _mask(leaves: list[_Leaf], masker: Masker) -> None:
     text = "".join(leaf.text for leaf in leaves)
     masked = masker.text(text)
     if masked != text:
+        changes = _changes(text, masked)
+        _state.count("masked", len(changes))
         # From the end, so that the positions before stay what they are.
-        for begin, end, replacement in reversed(_changes(text, masked)):
+        for begin, end, replacement in reversed(changes):
             _replace(leaves, begin, end, replacement)
 
 
