@@ -28,6 +28,8 @@ def clean_slate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
         if name.startswith(_OURS):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+    # Of subprocesses, too: the folder in which spools lie by default.
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     _forget()
     before = context_api.get_current()
     yield

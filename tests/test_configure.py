@@ -167,13 +167,16 @@ def test_a_folder_that_cannot_be_written_is_told_by_configure(tmp_path):
 
 
 def test_a_fault_that_shows_later_is_one_log_line(tmp_path, caplog):
-    """A folder that becomes unusable costs counted lines, not the program."""
+    """A folder that becomes unusable costs the program nothing, and once mended has all lines."""
     spanwise.configure(traces_dir=tmp_path / "t")
     (tmp_path / "t").write_text("in the way")
     for _ in range(5):
         assert 1 == work()
     assert 1 == len([record for record in caplog.records if record.name == "spanwise"])
-    assert 10 == spanwise.stats()["lost.jsonl"]
+    assert 10 == spanwise.stats()["delayed.jsonl"]
+    (tmp_path / "t").unlink()
+    assert spanwise.flush(30) is True
+    assert 10 == spanwise.stats()["written.jsonl"]
 
 
 def test_os_environ_is_left_alone(tmp_path, monkeypatch):

@@ -172,12 +172,32 @@ def test_otel_variables_choose_address_headers_and_compression(monkeypatch, rece
     assert "from-otel" == receiver.resources()[0]["service.name"]
 
 
-def test_a_refusing_collector_makes_flush_false(receiver, caplog):
+def test_a_collector_that_is_away_makes_flush_false(receiver, caplog):
     """flush() tells the truth, and the fault is one log line."""
+    receiver.status = 503
+    spanwise.configure(otlp_endpoint=receiver.url)
+    look_up("a", "b")
+    assert spanwise.flush(0.5) is False
+    assert spanwise.flush(0.5) is False
+    ours = [record for record in caplog.records if record.name == "spanwise"]
+    assert 1 == len(ours)
+    receiver.status = 200
+    assert spanwise.flush(10) is True
+    assert {"look_up", "http"} == {span.name for span in receiver.spans()}
+
+
+def test_what_a_collector_refuses_for_good_is_kept_and_counted(receiver, tmp_path, caplog):
+    """There is nothing left to wait for, so flush() is True; one line says it."""
     receiver.status = 400
     spanwise.configure(otlp_endpoint=receiver.url)
     look_up("a", "b")
-    assert spanwise.flush(10) is False
+    assert spanwise.flush(10) is True
+    assert 2 == spanwise.stats()["refused.otlp"] == spanwise.stats()["kept.spool"]
+    (kept,) = (tmp_path / "state").rglob("*.kept.jsonl")
+    assert {"look_up", "http"} == {
+        orjson.loads(line)["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["name"]
+        for line in kept.read_bytes().splitlines()
+    }
     ours = [record for record in caplog.records if record.name == "spanwise"]
     assert 1 == len(ours)
 

@@ -17,6 +17,7 @@ from fluxloop.config import get_config
 from fluxloop.serialization import serialize_observation, serialize_trace
 from fluxloop.stored import stored_observation, stored_trace
 from spanwise import _guard, _state
+from spanwise.export.backlog import Backlog
 from spanwise.export.jsonl_files import JsonlFiles
 from spanwise.export.lines import LineFile
 from spanwise.export.record import Record
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["FileStorage", "HTTPStorage", "MemoryStorage", "OfflineStore", "Storage"]
 
 _MOST_IN_MEMORY = 10_000
+_FLUSH_TIMEOUT_S = 1.0
 
 
 def __getattr__(name: str) -> Any:
@@ -91,28 +93,30 @@ class OfflineStore(Storage):
             "traces": LineFile(self.traces_file),
             "observations": LineFile(self.observations_file),
         }
-        self._has_lost = False
+        self._backlogs = {
+            kind: Backlog("offline_store", str(file.path), file.append)
+            for kind, file in self._files.items()
+        }
 
     def store(self, kind: str, line: Mapping[str, Any]) -> None:
-        """Append one line; what cannot be written is counted and logged once a while."""
+        """Append one line; what cannot be written is tried again until it is."""
         try:
-            self._files[kind].append(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
-            _state.count("written.offline_store")
-        except (OSError, TypeError, ValueError) as error:
-            self._has_lost = True
+            encoded = orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+        except (TypeError, ValueError) as error:
             _state.count("lost.offline_store")
-            _guard.warn(
-                "offline store", f"cannot write to {self.base_dir}: {_guard.describe(error)}"
-            )
+            _guard.warn("offline store", f"cannot store a line: {_guard.describe(error)}")
+            return
+        self._backlogs[kind].append(encoded)
 
-    def flush(self, timeout_s: float = 0) -> bool:
+    def flush(self, timeout_s: float = _FLUSH_TIMEOUT_S) -> bool:
         """Return whether every line so far is in the kernel's hands."""
-        return not self._has_lost
+        return all(backlog.flush(timeout_s) for backlog in self._backlogs.values())
 
-    def close(self, timeout_s: float = 0) -> None:
-        """Let the files go."""
-        for file in self._files.values():
-            file.close()
+    def close(self, timeout_s: float = _FLUSH_TIMEOUT_S) -> None:
+        """Write what waits as far as the time allows, and let the files go."""
+        for kind, backlog in self._backlogs.items():
+            backlog.close(timeout_s)
+            self._files[kind].close()
 
 
 class FileStorage(Storage):

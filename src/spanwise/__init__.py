@@ -7,6 +7,7 @@ what it was, and what went in and came out. Nothing happens until `configure()` 
 from spanwise._configure import configure, flush, shutdown, stats
 from spanwise._destinations import Destination
 from spanwise._feedback import feedback
+from spanwise._flush_on_return import flush_on_return
 from spanwise._identity import identify
 from spanwise._observation import Observation, current, current_interaction
 from spanwise._observe import (
@@ -57,6 +58,7 @@ __all__ = [
     "extract",
     "feedback",
     "flush",
+    "flush_on_return",
     "generation",
     "guardrail",
     "identify",

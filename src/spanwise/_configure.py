@@ -156,7 +156,7 @@ def apply(
         with _guard.guard("parent"):
             _propagation.adopt_parent(os.environ.get(_propagation.PARENT_VARIABLE))
         if not _at_exit_registered:
-            atexit.register(shutdown)
+            atexit.register(_finish)
             _at_exit_registered = True
         return settings
 
@@ -181,6 +181,17 @@ def place_sink(name: str, sink: Sink | None) -> None:
         if before is not None and before is not sink:
             with _guard.guard("sink.close"):
                 before.close(timeout_s=1.0)
+
+
+def _finish() -> None:
+    """At the exit: let the sinks finish, within two seconds.
+
+    Spans that daemon threads and later exit handlers end are written all the same.
+    """
+    runtime = _state.runtime
+    if runtime is not None:
+        with _guard.guard("exit"):
+            runtime.processor.finish()
 
 
 def _stop(runtime: Runtime) -> None:

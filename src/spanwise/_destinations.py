@@ -103,6 +103,16 @@ def resolve(settings: Settings, environment: Environment) -> tuple[Destination, 
     return tuple(found)
 
 
+def named(argument: str, value: Destination | str | Mapping[str, Any]) -> Destination:
+    """Return the destination that an argument means.
+
+    Raises:
+        InvalidSettingError: it cannot be used.
+    """
+    made: Destination = _checked(argument, None, _from_value, value)
+    return made
+
+
 def _main(settings: Settings, environment: Environment) -> Destination | None:
     protocol, protocol_source = _variable(environment, "PROTOCOL") or ("http/protobuf", None)
     protocol = protocol.strip()

@@ -53,7 +53,7 @@ class guard:  # noqa: N801 - used like a keyword
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        if error is None or not issubclass(type(error), Exception) or _is_the_programs(error):
+        if error is None or not issubclass(type(error), Exception) or is_the_programs(error):
             return False
         swallow(self.place, error)  # type: ignore[arg-type]  # just asked
         return True
@@ -79,7 +79,7 @@ def swallow(place: str, error: Exception | SystemExit) -> None:
         Exception: the error itself, where it is none of ours: a signal handler of the program,
             a time limit for instance, raised it while our code happened to run.
     """
-    if _is_the_programs(error):
+    if is_the_programs(error):
         raise error
     try:
         _state.count(f"failures.{place}")
@@ -88,7 +88,7 @@ def swallow(place: str, error: Exception | SystemExit) -> None:
         pass
 
 
-def _is_the_programs(error: BaseException) -> bool:
+def is_the_programs(error: BaseException) -> bool:
     """Return whether a signal handler raised it: a function given a signal and the frame below it."""
     if threading.get_ident() != threading.main_thread().ident:
         return False  # Python runs the handlers of signals in the main thread only
@@ -114,16 +114,17 @@ def _handles_a_signal(frame: FrameType) -> bool:
     )
 
 
-def warn(subject: str, message: str) -> None:
-    """Log one warning line about a subject, at most once a minute."""
+def warn(subject: str, message: str) -> bool:
+    """Log one warning line about a subject, at most once a minute; return whether it was said."""
     now = time.monotonic()
     if now - _last_logged.get(subject, -_LOG_EVERY_S) < _LOG_EVERY_S:
-        return
+        return False
     _last_logged[subject] = now
     try:
         logger.warning("%s", _masker.text(message))
     except Exception:  # noqa: BLE001, S110 - a broken log handler is not the program's problem
         pass
+    return True
 
 
 def tell(message: str) -> None:

@@ -50,8 +50,6 @@ def build(
     Raises:
         InvalidSettingError: something named by the settings cannot be used.
     """
-    if "spool_dir" in settings.sources or "spool_max_bytes" in settings.sources:
-        _guard.warn("spool", "spool_dir and spool_max_bytes have no effect yet: nothing is spooled")
     sampling, sampler = sampling_of(settings, environment)
     destinations = _destinations.resolve(settings, environment)
     provider = _provider(settings, environment, previous, private=private)
@@ -74,6 +72,7 @@ def build(
             filtering=None if owns else sampling,
             recordings=recordings,
             keeper=keeper,
+            live=settings.live,
         )
     )
     for sink in before.sinks if before is not None else ():
@@ -157,10 +156,17 @@ def _sinks(
         )
         sinks.append(files or JsonlFiles(*wanted))
     for destination in destinations:
+        spooled = (destination, settings.spool_dir, settings.spool_max_bytes)
         sent = next(
-            (s for s in existing if isinstance(s, OtlpSink) and s.destination == destination), None
+            (
+                s
+                for s in existing
+                if isinstance(s, OtlpSink)
+                and (s.destination, s.spool_dir, s.spool_max_bytes) == spooled
+            ),
+            None,
         )
-        sinks.append(sent or OtlpSink(destination))
+        sinks.append(sent or OtlpSink(*spooled))
     return tuple(sinks)
 
 

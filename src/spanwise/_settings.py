@@ -257,8 +257,9 @@ class Settings:
             inputs and outputs only say what they are; None keeps them nowhere.
         otlp_endpoint: an OTLP collector: a base address, or a full one ending in `/v1/traces`.
         otlp_headers: headers for it.
-        spool_dir: folder of the durable spool.
-        spool_max_bytes: size at which the oldest segments of the spool are deleted.
+        spool_dir: folder of what waits to be sent; by default in the user's state folder.
+        spool_max_bytes: size at which the oldest of what waits for a destination is deleted.
+        live: note spans when they start, too: one that a kill interrupts is told of as such.
         destinations: further OTLP destinations: addresses, mappings or `Destination`s.
         dialects: vocabularies of backends to add to what is sent.
         record: file into which the arguments of agent, tool and interaction calls are recorded.
@@ -283,6 +284,7 @@ class Settings:
     otlp_headers: tuple[tuple[str, str], ...] = _setting((), headers)
     spool_dir: Path | None = _setting(None, _folder)
     spool_max_bytes: int = _setting(DEFAULT_MAX_BYTES, _size)
+    live: bool = _setting(False, boolean)
     destinations: tuple[Any, ...] = _setting((), _destinations)
     dialects: tuple[str, ...] = _setting((), names)
     record: Path | None = _setting(None, _file)
@@ -325,6 +327,7 @@ class SettingsKeywords(TypedDict, total=False):
     otlp_headers: Mapping[str, str] | str
     spool_dir: str | os.PathLike[str] | None
     spool_max_bytes: int
+    live: bool
     destinations: Iterable[Any]
     dialects: Iterable[str]
     record: str | os.PathLike[str] | bool | None

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from spanwise._encoding import Encoder
     from spanwise._sampling import Sampling
     from spanwise._settings import Settings
+    from spanwise.export.leases import Lease
     from spanwise.processors.delegating import DelegatingSpanProcessor, Sink
 
 
@@ -66,6 +67,9 @@ messages: dict[Any, tuple[SpanContext, int]] = {}
 
 # The packages that facades stand in for and that were looked for in the environment.
 originals_looked_for: set[str] = set()
+
+# The leases of spooled segments that this process has open, by the path of the lock file.
+leases: dict[str, Lease] = {}
 
 # How many processors want to see the arguments of calls; the operation binds them only then.
 call_listeners = 0

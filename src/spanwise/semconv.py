@@ -54,6 +54,10 @@ OBSERVATION_SCORE: Final = "observation.score"
 """The mark that an evaluation, or the caller, gave."""
 OBSERVATION_STATUS_MESSAGE: Final = "observation.status_message"
 """A sentence for people about how the work ended."""
+OBSERVATION_INTERRUPTED: Final = "observation.interrupted"
+"""The process ended before the span did; its end is when the process was last seen."""
+OBSERVATION_CUT_BYTES: Final = "observation.cut_bytes"
+"""Bytes that were left out of the span because the destination takes no span so large."""
 INTERACTION_CONTEXT_CLOSED: Final = "interaction.context_closed"
 """The program said that it has told everything of the interaction."""
 INTERACTION_CONTEXT_REOPENED: Final = "interaction.context_reopened"
@@ -272,6 +276,8 @@ ATTRIBUTES: Final[frozenset[str]] = frozenset(
         OBSERVATION_HOOK_ERRORS,
         OBSERVATION_SCORE,
         OBSERVATION_STATUS_MESSAGE,
+        OBSERVATION_INTERRUPTED,
+        OBSERVATION_CUT_BYTES,
         INTERACTION_CONTEXT_CLOSED,
         INTERACTION_CONTEXT_REOPENED,
         FEEDBACK_VALUE,

@@ -13,7 +13,7 @@ import pytest
 import spanwise
 from brixo import Brixo
 from brixo._signals import DEFAULT_BASE
-from spanwise.export.outbox import Outbox
+from spanwise.export.spooled import SpooledLines
 from support.files import Files
 
 WATCHDOG_S = 30
@@ -204,7 +204,7 @@ def test_feedback_is_sent_again_while_brixo_is_away(api, caplog):
 
 def test_without_a_key_feedback_is_kept_in_files_and_sent_nowhere(tmp_path, monkeypatch, caplog):
     """Said in one log line."""
-    monkeypatch.setattr(Outbox, "put", lambda *_: pytest.fail("something was sent"))
+    monkeypatch.setattr(SpooledLines, "append", lambda *_: pytest.fail("something was sent"))
     Brixo.init("my-agent", "test")
     for _ in range(2):
         Brixo.feedback(message_id="m-1", value="thumbs_up", user_message="nice")
@@ -281,10 +281,15 @@ def test_what_cannot_be_sent_is_told_where_it_is_given(api, arguments, error, sa
     assert [] == api.requests
 
 
-def test_the_exit_does_not_wait_for_brixo(api, caplog):
-    """What could not be sent is said and counted; the file has it."""
+def test_what_brixo_does_not_take_before_the_exit_is_sent_by_the_next_process(api, receiver):
+    """The exit does not wait for it, and nothing is lost."""
     api.answers = [(503, None)] * 50
     Brixo.feedback(message_id="m-1", value="thumbs_up")
     spanwise.shutdown()
-    assert 1 == spanwise.stats()["lost.brixo.signals"]
-    assert 1 == caplog.text.count("something did not reach")
+    before = len(api.requests)
+    api.answers = []
+    spanwise.configure(otlp_endpoint=receiver.url)
+    Brixo.feedback(message_id="m-2", value="thumbs_up")
+    assert spanwise.flush(WATCHDOG_S) is True
+    ids = [path.split("/")[3] for path, _, _ in api.requests[before:]]
+    assert ["m-1", "m-2"] == sorted(ids)

@@ -45,7 +45,12 @@ def test_a_printed_program_runs_and_writes_its_files(program, tmp_path):
     result = subprocess.run(
         [sys.executable, HERE / "run_program.py", program],
         cwd=tmp_path,
-        env={**environment, "ENVIRONMENT": "staging", "PYTHONHASHSEED": "0"},
+        env={
+            **environment,
+            "ENVIRONMENT": "staging",
+            "PYTHONHASHSEED": "0",
+            "XDG_STATE_HOME": f"{tmp_path}-state",  # what is spooled is no file of the documents
+        },
         input=STDIN.get(key, ""),
         capture_output=True,
         text=True,

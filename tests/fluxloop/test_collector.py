@@ -69,7 +69,7 @@ def test_a_collector_gets_traces_and_observations(collector):
     assert (str(ctx.trace.id), "run", "jane", {}, []) == tuple(
         trace[name] for name in ("id", "name", "user_id", "metadata", "tags")
     )
-    assert spanwise.stats()["sent.collector"] == 3
+    assert spanwise.stats()["exported.collector"] == 3
 
 
 def test_http_storage_writes_no_files(collector, tmp_path):
@@ -78,7 +78,8 @@ def test_http_storage_writes_no_files(collector, tmp_path):
     answer("why")
     assert spanwise.flush(10) is True
     assert 3 == len(collector.seen)
-    assert [] == list(tmp_path.rglob("*.jsonl"))
+    assert [] == list((tmp_path / "traces").rglob("*"))
+    assert [] == list((tmp_path / "experiments").rglob("*"))
 
 
 @pytest.mark.parametrize("status", [404, 405])
@@ -124,18 +125,40 @@ def test_what_the_collector_refuses_is_kept(collector, tmp_path, caplog, status)
         answer(n)
     assert spanwise.flush(10) is True
     assert 6 == len(lines(tmp_path / "experiments" / "artifacts" / "observations.jsonl"))
-    assert 1 == caplog.text.count(f"({status})")
+    assert 1 == caplog.text.count(f" {status}") + caplog.text.count(f"({status})")
 
 
-def test_without_an_offline_store_a_loss_is_counted(caplog):
-    """Nothing is written anywhere, and flush says that it did not arrive."""
+def test_without_an_offline_store_what_waits_is_delivered_by_the_next_process(tmp_path, caplog):
+    """Nothing is lost; flush says that it did not arrive yet."""
+    address = Collector()
+    address.close()
     fluxloop.configure(
-        storage="http", collector_url="http://127.0.0.1:9", offline_store_enabled=False
+        storage="http", collector_url=address.url, offline_store_enabled=False, api_key="k-1"
     )
     answer("why")
     assert spanwise.flush(0.1) is False
     spanwise.shutdown()
-    assert 3 == spanwise.stats()["lost.collector"]
+    assert [] == [name for name in spanwise.stats() if name.startswith("lost")]
+    collector = Collector(address.port)
+    try:
+        fluxloop.configure(storage="http")
+        answer("next")
+        assert spanwise.flush(10) is True
+        outputs = [body.get("output") for path, _, body in collector.seen if "observ" in path]
+        assert ["next", "next", "why", "why"] == sorted(outputs)
+        assert {"Bearer k-1"} == {headers["Authorization"] for _, headers, _ in collector.seen}
+    finally:
+        collector.close()
+
+
+def test_no_credential_is_spooled(tmp_path):
+    """A line says what is to be sent, and not with which key."""
+    fluxloop.configure(storage="http", collector_url="http://127.0.0.1:9", api_key="k-secret-1")
+    answer("why")
+    spanwise.shutdown()
+    spooled = [path.read_text() for path in (tmp_path / "state").rglob("*.jsonl")]
+    assert "why" in "".join(spooled)
+    assert not any("k-secret-1" in text for text in spooled)
 
 
 def test_what_waits_at_the_exit_is_kept(tmp_path):

@@ -181,6 +181,8 @@ def test_a_store_that_cannot_be_written_is_counted(tmp_path, caplog):
     fluxloop.configure(offline_store_dir=str(tmp_path / "a"))
     assert "x" == answer("x")
     assert spanwise.flush() is False
+    assert spanwise.stats()["delayed.offline_store"] >= 2
+    spanwise.shutdown()
     assert spanwise.stats()["lost.offline_store"] >= 2
     assert "cannot write to" in caplog.text
 

@@ -19,7 +19,7 @@ class Collector:
         spans: names of the spans that came as OTLP, in order of arrival.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.status = 200
         self.seen: list[tuple[str, dict[str, str], Any]] = []
         self.spans: list[str] = []
@@ -50,7 +50,7 @@ class Collector:
             def log_message(self, format: str, *args: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.02,), daemon=True
@@ -60,7 +60,12 @@ class Collector:
     @property
     def url(self) -> str:
         """The base address."""
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def port(self) -> int:
+        """Where it listens, or did."""
+        return self._server.server_port
 
     def close(self) -> None:
         """Stop listening."""

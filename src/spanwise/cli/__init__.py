@@ -16,7 +16,7 @@ import click
 
 from spanwise._version import __version__
 
-_COMMANDS: Final = ("show",)
+_COMMANDS: Final = ("send", "show")
 
 
 class UserError(click.ClickException):

@@ -18,12 +18,13 @@ from typing import Any
 
 import orjson
 
-from spanwise import _guard, _state
 from spanwise._encoding import Encoder, Limits
 from spanwise._masking import Masker
 from spanwise._media import Keeper
+from spanwise.export.backlog import Backlog
 from spanwise.export.lines import LineFile
 
+_CLOSE_TIMEOUT_S = 1.0
 # A recording is there to be run again, so far more is kept than in a span.
 RECORDING_LIMITS = Limits(bytes=4 << 20, string=1 << 20, items=20_000, nodes=200_000, depth=40)
 
@@ -40,6 +41,7 @@ class CallRecordings:
         self.path = path.absolute()
         self._encoder = Encoder(masker, RECORDING_LIMITS, represent=True)
         self._file = LineFile(self.path)
+        self._backlog = Backlog("recordings", str(self.path), self._file.append)
         self._iterations: dict[str, itertools.count[int]] = {}
 
     def write(
@@ -61,19 +63,19 @@ class CallRecordings:
             "kwargs": orjson.Fragment(self._encoder.dumps(dict(arguments))),
             "timestamp": datetime.datetime.now(datetime.timezone.utc).isoformat(),
         }
-        try:
-            self._file.append(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
-            _state.count("written.recordings")
-        except OSError as error:
-            _state.count("lost.recordings")
-            _guard.warn("record", f"cannot record to {self.path}: {_guard.describe(error)}")
+        self._backlog.append(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
     def use(self, masker: Masker, keeper: Keeper | None) -> None:
         """Judge by this masker what is secret, and keep media here, from now on."""
         self._encoder = Encoder(masker, RECORDING_LIMITS, represent=True, keeper=keeper)
 
-    def close(self) -> None:
-        """Let the file go."""
+    def flush(self, timeout_s: float) -> bool:
+        """Return whether every line so far is in the kernel's hands."""
+        return self._backlog.flush(timeout_s)
+
+    def close(self, timeout_s: float = _CLOSE_TIMEOUT_S) -> None:
+        """Write what waits as far as the time allows, and let the file go."""
+        self._backlog.close(timeout_s)
         self._file.close()
 
     def _number(self, target: str, iteration: int | None) -> int:

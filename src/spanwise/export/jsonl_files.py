@@ -17,6 +17,7 @@ from typing import Any, Final
 import orjson
 
 from spanwise import _guard, _settings, _state, semconv
+from spanwise.export.backlog import Backlog
 from spanwise.export.lines import LineFile
 from spanwise.export.record import Record, from_json
 
@@ -54,11 +55,15 @@ class JsonlFiles:
         self.max_bytes = max_bytes
         self._file_bytes = max(1, min(_FILE_BYTES, max_bytes // 8))
         self._files = {stem: _Daily(folder, stem, self._file_bytes) for stem in STEMS}
+        self._backlogs = {
+            stem: Backlog("jsonl", f"{stem} in {folder}", file.append)
+            for stem, file in self._files.items()
+        }
         self._lines = 0
         self._has_lost = False
 
     def write(self, record: Record) -> None:
-        """Write the record's lines; what cannot be written is counted and logged once a while."""
+        """Write the record's lines; what cannot be written is tried again until it is."""
         if not record.is_trace:
             self.append("observations", observation_line(record))
         if record.is_local_root or record.is_trace:
@@ -66,15 +71,21 @@ class JsonlFiles:
 
     def flush(self, timeout_s: float) -> bool:
         """Return whether every line so far is in the kernel's hands."""
-        return not self._has_lost
+        until = time.monotonic() + timeout_s
+        written = not self._has_lost
+        for backlog in self._backlogs.values():
+            written = backlog.flush(max(0.0, until - time.monotonic())) and written
+        return written
 
     def wake(self) -> None:
         """Do nothing: a line is written when it is handed over."""
 
     def close(self, timeout_s: float) -> None:
-        """Let the files go."""
-        for file in self._files.values():
-            file.close()
+        """Write what waits as far as the time allows, and let the files go."""
+        until = time.monotonic() + timeout_s
+        for stem, backlog in self._backlogs.items():
+            backlog.close(max(0.0, until - time.monotonic()))
+            self._files[stem].close()
 
     def append(self, stem: str, line: Mapping[str, Any]) -> None:
         """Write one line, which must hold nothing secret, to the file of its kind.
@@ -84,12 +95,13 @@ class JsonlFiles:
             line: what it says.
         """
         try:
-            self._files[stem].append(_encoded(line))
-            _state.count("written.jsonl")
-        except (OSError, ValueError, TypeError) as error:
+            encoded = _encoded(line)
+        except (ValueError, TypeError) as error:
             self._has_lost = True
             _state.count("lost.jsonl")
             _guard.warn("jsonl", f"cannot write {stem} to {self.folder}: {_guard.describe(error)}")
+            return
+        self._backlogs[stem].append(encoded)
         self._lines += 1
         if self._lines % _CHECK_EVERY_LINES == 1:
             with _guard.guard("jsonl.cap"):

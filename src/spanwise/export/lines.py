@@ -8,6 +8,8 @@ fork: a child opens the file for itself.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import stat
 import threading
@@ -19,51 +21,90 @@ _LOOKS = 5
 _BETWEEN_LOOKS_S = 0.002
 
 
-class _Handle:
-    """An open descriptor, closed when the last thread that is writing through it lets it go."""
+class GoneError(OSError):
+    """The descriptor is no longer that of a file with a name: it must be opened anew."""
 
-    __slots__ = ("fd", "inode", "is_gone", "looked_at", "mode", "path", "pid", "torn")
 
-    def __init__(self, path: Path) -> None:
+class Handle:
+    """An open file, closed when the last thread that is writing through it lets it go.
+
+    Args:
+        path: of the file, made if it is not there, readable by its owner only.
+        is_new: fail where the file is there already.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+
+    __slots__ = ("_fd", "_has_name", "_identity", "_looked_at", "_pid", "_torn", "path", "size")
+
+    def __init__(self, path: Path, *, is_new: bool = False) -> None:
         self.path = path
-        self.pid = os.getpid()
-        self.looked_at = time.monotonic()
-        self.is_gone = False
+        self._pid = os.getpid()
+        self._looked_at = time.monotonic()
         flags = os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
-        flags |= getattr(os, "O_BINARY", 0)
+        flags |= getattr(os, "O_BINARY", 0) | (os.O_EXCL if is_new else 0)
+        is_readable = True
         try:
-            self.fd = os.open(path, flags | os.O_RDWR, 0o600)
+            self._fd = os.open(path, flags | os.O_RDWR, 0o600)
         except PermissionError:
-            self.fd = os.open(path, flags | os.O_WRONLY, 0o600)
-            self.torn = False
-            status = os.fstat(self.fd)
-            self.inode, self.mode = status.st_ino, status.st_mode
-            return
-        status = os.fstat(self.fd)
-        self.inode, self.mode = status.st_ino, status.st_mode
-        self.torn = _ends_torn(self.fd)
+            self._fd = os.open(path, flags | os.O_WRONLY, 0o600)
+            is_readable = False
+        status = os.fstat(self._fd)
+        self._identity = status.st_ino, status.st_dev
+        self._has_name = stat.S_ISREG(status.st_mode)  # a pipe may have none
+        self._torn = is_readable and not is_new and _ends_torn(self._fd)
+        self.size = status.st_size
 
     def __del__(self) -> None:
-        fd = getattr(self, "fd", -1)
+        fd = getattr(self, "_fd", -1)
         if fd >= 0:
-            try:
-                os.close(fd)
-            except Exception:  # noqa: BLE001, S110 - Python would print it; nothing is lost
-                pass
+            # Somebody may have closed it, and given its number to another file.
+            with contextlib.suppress(Exception):
+                if self._is_open():
+                    os.close(fd)
 
     def is_usable(self) -> bool:
         """Return whether this process opened it and, looked at now and then, it is still there."""
-        if self.is_gone or self.pid != os.getpid():
+        if self._pid != os.getpid():
             return False
         now = time.monotonic()
-        if now - self.looked_at < _LOOK_EVERY_S:
+        if now - self._looked_at < _LOOK_EVERY_S:
             return True
-        self.looked_at = now
+        self._looked_at = now
         try:
-            self.is_gone = self.path.stat().st_ino != self.inode
+            status = self.path.stat()
         except OSError:
-            self.is_gone = True
-        return not self.is_gone
+            return False
+        return (status.st_ino, status.st_dev) == self._identity
+
+    def write(self, line: bytes) -> None:
+        """Append a line.
+
+        Raises:
+            GoneError: nothing was written; the file was deleted, or the descriptor closed.
+            OSError: the line is not in the file, or only a part of it.
+        """
+        try:
+            status = os.fstat(self._fd)
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+            raise GoneError(error.errno, "the descriptor was closed") from None
+        if (status.st_ino, status.st_dev) != self._identity:
+            raise GoneError(errno.EBADF, "the descriptor is another file's by now")
+        if status.st_nlink == 0 and self._has_name:
+            raise GoneError(errno.ENOENT, "the file was deleted")
+        data = b"\n" + line if self._torn else line
+        written = os.write(self._fd, data)
+        self._torn = written != len(data)
+        self.size = status.st_size + written
+        if self._torn:
+            raise OSError(errno.ENOSPC, f"only a part of a line could be written to {self.path}")
+
+    def _is_open(self) -> bool:
+        status = os.fstat(self._fd)
+        return (status.st_ino, status.st_dev) == self._identity
 
 
 class LineFile:
@@ -75,7 +116,7 @@ class LineFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._handle: _Handle | None = None
+        self._handle: Handle | None = None
         self._opening = threading.RLock()
         self._opening_pid = os.getpid()
 
@@ -85,16 +126,11 @@ class LineFile:
         Raises:
             OSError: the line is not in the file, or only a part of it.
         """
-        handle = self._usable_handle()
-        if self._write(handle, line):
-            if os.fstat(handle.fd).st_nlink == 0 and stat.S_ISREG(handle.mode):
-                # Deleted meanwhile: the line went into a file that nobody can find.
-                handle.is_gone = True
-                self._write(self._usable_handle(), line)
-            return
-        # The disk was full and may have room again; the torn part is ended first.
-        if not self._write(handle, line):
-            raise OSError(f"only a part of a line could be written to {self.path}")
+        try:
+            self._usable_handle().write(line)
+        except GoneError:
+            self._handle = None
+            self._usable_handle().write(line)
 
     def size(self) -> int:
         """Return the file's size in bytes, 0 where it does not exist."""
@@ -107,7 +143,7 @@ class LineFile:
         """Let the descriptor go; a later line opens the file again."""
         self._handle = None
 
-    def _usable_handle(self) -> _Handle:
+    def _usable_handle(self) -> Handle:
         handle = self._handle
         if handle is not None and handle.is_usable():
             return handle
@@ -120,15 +156,8 @@ class LineFile:
             if handle is None or not handle.is_usable():
                 if not self.path.parent.is_dir():
                     self.path.parent.mkdir(parents=True, exist_ok=True)
-                handle = self._handle = _Handle(self.path)
+                handle = self._handle = Handle(self.path)
             return handle
-
-    @staticmethod
-    def _write(handle: _Handle, line: bytes) -> bool:
-        data = b"\n" + line if handle.torn else line
-        written = os.write(handle.fd, data)
-        handle.torn = written != len(data)
-        return not handle.torn
 
 
 def _ends_torn(fd: int) -> bool:

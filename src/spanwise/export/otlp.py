@@ -1,139 +1,135 @@
-"""Send records to one OTLP destination, by OpenTelemetry's own exporters."""
+"""Send records to one OTLP destination: through a spool, as protobuf, at least once."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
 
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
-
-from spanwise import _settings, dialects
+from spanwise import _guard, _settings, dialects
 from spanwise._destinations import Destination
-from spanwise._environment import Environment
-from spanwise.export.batches import BatchedSink, CredentialsRefusedError
+from spanwise.export import policy, wire
+from spanwise.export.delivery import Parcel
+from spanwise.export.otlp_json import LineEncoder
+from spanwise.export.policy import Action, Answer, Verdict
 from spanwise.export.record import Record
+from spanwise.export.segments import Line
+from spanwise.export.spooled import SpooledLines
+from spanwise.export.transports import transport_for
+
+# What collectors take as they come: gRPC's limit for one message is 4 MiB.
+MOST_BYTES = 4_000_000
+MOST_SPANS = 512
 
 _UNAUTHORISED = frozenset({401, 403})
-_ACCEPTED = 200
+_UNAUTHENTICATED = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED"})
 
 
-class OtlpSink(BatchedSink):
-    """Records on their way to a destination.
+class OtlpCourier:
+    """Brings spans to an OTLP destination.
 
     Args:
         destination: where to.
     """
 
-    def __init__(self, destination: Destination) -> None:
-        super().__init__("otlp", destination.endpoint)
-        self.destination = destination
-        self._dialects = tuple(dialects.load(name) for name in destination.dialects)
+    kind = "otlp"
+    most_lines = MOST_SPANS
+    most_bytes = MOST_BYTES
 
-    def exporter(self) -> SpanExporter:
-        """Make the exporter of the destination's protocol."""
-        return _exporter(self.destination)
+    def __init__(self, destination: Destination) -> None:
+        self.target = _guard.masked(destination.endpoint)
+        self._destination = destination
+        self._transport = transport_for(destination)
+
+    def pack(self, line: Line) -> Parcel:
+        """Make the wire's bytes of a span."""
+        try:
+            encoded = wire.encoded(line.data)
+        except ValueError:
+            return Parcel(line, None, 0)
+        return Parcel(line, encoded, len(encoded.span) + len(encoded.group))
+
+    def shorten(self, line: Line, most_bytes: int) -> Line | None:
+        """Return the span with its longest texts cut."""
+        data = wire.shortened(line.data, most_bytes)
+        return None if data is None else replace(line, data=data)
+
+    def send(self, parcels: Sequence[Parcel]) -> Answer:
+        """Send spans in one request."""
+        return self._transport.post(wire.request([parcel.content for parcel in parcels]))
+
+    def judge(self, answer: Answer) -> Verdict:
+        """Say what an answer means; refused credentials are told by what a person has to mend."""
+        verdict = policy.verdict(answer)
+        if verdict.action is Action.PARK and (
+            answer.status in _UNAUTHORISED or answer.grpc in _UNAUTHENTICATED
+        ):
+            advice = f"check your {self._destination.credential or 'headers'}"
+            return replace(verdict, reason=f"{verdict.reason}: {advice}")
+        return verdict
+
+    def rejected(self, answer: Answer) -> tuple[int, str]:
+        """Return how many spans of a request that was taken were not, and why."""
+        return wire.rejected(answer.body, answer.content_type)
+
+    def refused(self, line: Line, answer: Answer, verdict: Verdict) -> None:
+        """Say once in a while that a span was refused for good."""
+        _guard.warn(
+            f"refused {self.target}",
+            f"{self.target} refused a span, which is kept: {verdict.reason}",
+        )
+
+    def close(self) -> None:
+        """Let the connection go."""
+        self._transport.close()
+
+
+class OtlpSink:
+    """Records on their way to a destination.
+
+    Args:
+        destination: where to.
+        spool_dir: folder in which spools lie; None for the user's own.
+        spool_max_bytes: of what waits for this destination.
+    """
+
+    def __init__(
+        self,
+        destination: Destination,
+        spool_dir: Path | None = None,
+        spool_max_bytes: int = _settings.DEFAULT_MAX_BYTES,
+    ) -> None:
+        self.destination = destination
+        self.spool_dir = spool_dir
+        self.spool_max_bytes = spool_max_bytes
+        self._dialects = tuple(dialects.load(name) for name in destination.dialects)
+        self._line = LineEncoder()
+        self._lines = SpooledLines(
+            OtlpCourier(destination), destination, spool_dir, spool_max_bytes
+        )
 
     def write(self, record: Record) -> None:
-        """Queue one record for sending, in the vocabularies of the destination too."""
+        """Spool one record, in the vocabularies of the destination too."""
+        self._lines.append(self._text(record))
+        self._lines.end(record.span_id)
+
+    def begin(self, record: Record) -> None:
+        """Note a span that starts, so that it is sent if this process is killed before its end."""
+        self._lines.begin(record.span_id, self._text(record))
+
+    def _text(self, record: Record) -> bytes:
         for translate in self._dialects:
             record = record.translated(*translate(record))
-        super().write(record)
+        return self._line(record)
 
+    def wake(self) -> None:
+        """Have what waits sent now; does not wait for it."""
+        self._lines.wake()
 
-def _exporter(destination: Destination) -> SpanExporter:
-    options: dict[str, Any] = {
-        "endpoint": destination.endpoint,
-        "timeout": destination.timeout_s,
-    }
-    if destination.protocol == "grpc":
-        return _grpc_exporter(destination, options)
-    # Imported here: the exporters are a large part of what could be imported.
-    import requests
-    from opentelemetry.exporter.otlp.proto.http import Compression
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    def flush(self, timeout_s: float) -> bool:
+        """Return whether every record so far was acknowledged, or finally refused, in that time."""
+        return self._lines.flush(timeout_s)
 
-    headers = dict(destination.headers)
-    environment = Environment(os.environ, {})
-    others = _settings.headers(environment.get("OTEL_EXPORTER_OTLP_TRACES_HEADERS") or "")
-    others += _settings.headers(environment.get("OTEL_EXPORTER_OTLP_HEADERS") or "")
-    ours = {name.lower() for name in headers}
-    not_ours = [name for name, _ in others if name.lower() not in ours]
-
-    class Session(requests.Session):
-        """Leaves out the headers that the exporter takes from the environment by itself.
-
-        They are credentials for the address that the environment names, and no other's. Where
-        ours are refused, the exporter is told nothing of it: it would log it at every batch.
-        """
-
-        refusal: int | None = None
-
-        def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
-            for name in not_ours:
-                request.headers.pop(name, None)
-            response = super().send(request, **options)
-            self.refusal = response.status_code if response.status_code in _UNAUTHORISED else None
-            if self.refusal is not None:
-                response.status_code = _ACCEPTED
-            return response
-
-    class Exporter(OTLPSpanExporter):
-        """Raises where the credentials were refused."""
-
-        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-            session.refusal = None
-            result = super().export(spans)
-            if session.refusal is not None:
-                advice = f"check your {destination.credential or 'headers'}"
-                raise CredentialsRefusedError(session.refusal, advice)
-            return result
-
-    session = Session()
-    return Exporter(
-        session=session,
-        headers=headers,
-        compression=Compression(destination.compression),
-        certificate_file=destination.certificate,
-        client_key_file=destination.client_key,
-        client_certificate_file=destination.client_certificate,
-        **options,
-    )
-
-
-def _grpc_exporter(destination: Destination, options: dict[str, Any]) -> SpanExporter:
-    import grpc
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-
-    insecure = destination.endpoint.startswith("http://")
-    credentials = None
-    if not insecure:
-        credentials = grpc.ssl_channel_credentials(
-            root_certificates=_content(destination.certificate),
-            private_key=_content(destination.client_key),
-            certificate_chain=_content(destination.client_certificate),
-        )
-    compression = {
-        "none": grpc.Compression.NoCompression,
-        "gzip": grpc.Compression.Gzip,
-        "deflate": grpc.Compression.Deflate,
-    }[destination.compression]
-    return OTLPSpanExporter(
-        insecure=insecure,
-        credentials=credentials,
-        # Never empty: the exporter would take those of the environment, which are another's.
-        headers=[
-            ("x-otlp-client", "spanwise"),
-            *((name.lower(), value) for name, value in dict(destination.headers).items()),
-        ],
-        compression=compression,
-        **options,
-    )
-
-
-def _content(path: str | None) -> bytes | None:
-    if path is None:
-        return None
-    with open(path, "rb") as stream:
-        return stream.read()
+    def close(self, timeout_s: float) -> None:
+        """Send as far as the time allows; the rest is there for the next process."""
+        self._lines.close(timeout_s)

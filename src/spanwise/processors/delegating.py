@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
@@ -50,6 +50,14 @@ class Sink(Protocol):
         """Flush as far as the time allows, and let resources go."""
 
 
+@runtime_checkable
+class LiveSink(Sink, Protocol):
+    """A sink that is told of spans when they start, too."""
+
+    def begin(self, record: Record) -> None:
+        """Take the record of a span that has started and not ended."""
+
+
 @dataclass(frozen=True)
 class Wiring:
     """What the processor does with spans; replaced as a whole.
@@ -62,6 +70,7 @@ class Wiring:
         filtering: drops what a provider that is not ours started in traces we leave out.
         recordings: gets the arguments of calls.
         keeper: where images and the like, of which spans only say what they are, are kept.
+        live: tell sinks of spans when they start, too.
     """
 
     sinks: Sequence[Sink] = ()
@@ -71,6 +80,7 @@ class Wiring:
     filtering: Sampling | None = None
     recordings: CallRecordings | None = None
     keeper: Keeper | None = None
+    live: bool = False
 
 
 class DelegatingSpanProcessor(SpanProcessor):
@@ -149,15 +159,15 @@ class DelegatingSpanProcessor(SpanProcessor):
     def shutdown(self) -> None:
         """Close the sinks, within two seconds together, and do nothing from now on."""
         wiring, self._wiring = self._wiring, None
-        if wiring is None:
-            return
-        if wiring.recordings is not None:
-            _state.call_listeners -= 1
-            wiring.recordings.close()
-        until = monotonic() + EXIT_TIMEOUT_S
-        for sink in wiring.sinks:
-            with _guard.guard("sink.close"):
-                sink.close(max(0.0, until - monotonic()))
+        if wiring is not None:
+            _state.call_listeners -= wiring.recordings is not None
+            _close(wiring)
+
+    def finish(self) -> None:
+        """Close the sinks as `shutdown` does, and go on: a span that ends later is written, too."""
+        wiring = self._wiring
+        if wiring is not None:
+            _close(wiring)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Return True only if every sink's records arrived, or were refused, in that time."""
@@ -166,6 +176,8 @@ class DelegatingSpanProcessor(SpanProcessor):
             return True
         until = monotonic() + timeout_millis / 1000
         arrived = not self._has_lost
+        if wiring.recordings is not None:
+            arrived = wiring.recordings.flush(timeout_millis / 1000) and arrived
         for sink in wiring.sinks:
             try:
                 arrived = sink.flush(max(0.0, until - monotonic())) and arrived
@@ -198,7 +210,10 @@ class DelegatingSpanProcessor(SpanProcessor):
         above = self._open.observation_above(parent_context_ids)
         if is_trace and parent_context_ids.is_remote:
             above = None  # it may be there for its trace id alone
-        self._open.add(span_context.span_id, OpenSpan(scope, is_trace, above, kept))
+        opened = OpenSpan(scope, is_trace, above, kept)
+        self._open.add(span_context.span_id, opened)
+        if wiring.live and kept and span_context.trace_flags.sampled:
+            self._begin(span, opened, wiring)
         if wiring.recordings is not None and is_ours:
             call = call_of(parent_context)
             if call is not None:
@@ -240,6 +255,17 @@ class DelegatingSpanProcessor(SpanProcessor):
         _state.count("spans.ended")
         if not wiring.sinks:
             return None
+        return self._recorded(span, opened, wiring)
+
+    def _begin(self, span: Span, opened: OpenSpan, wiring: Wiring) -> None:
+        live = [sink for sink in wiring.sinks if isinstance(sink, LiveSink)]
+        if live:
+            record = self._recorded(span, opened, wiring)
+            for sink in live:
+                with _guard.guard("sink.begin"):
+                    sink.begin(record)
+
+    def _recorded(self, span: ReadableSpan, opened: OpenSpan | None, wiring: Wiring) -> Record:
         scope = opened.scope if opened is not None else None
         above = span.parent.span_id if span.parent is not None else None
         if opened is not None:
@@ -262,6 +288,15 @@ class DelegatingSpanProcessor(SpanProcessor):
             masked = masked_attributes(resource.attributes, wiring.masker)
             known = self._resource = (resource, wiring, {**masked, **wiring.resource})
         return known[2]
+
+
+def _close(wiring: Wiring) -> None:
+    until = monotonic() + EXIT_TIMEOUT_S
+    if wiring.recordings is not None:
+        wiring.recordings.close()
+    for sink in wiring.sinks:
+        with _guard.guard("sink.close"):
+            sink.close(max(0.0, until - monotonic()))
 
 
 def _stamp(span: Span, scope: Scope) -> None:

@@ -1,0 +1,241 @@
+"""Have lines written by the thread that makes them, and by another one while the disk is slow.
+
+As a rule a line is in the kernel's hands when `append` returns. A disk that stalls holds up one
+call; later lines wait in memory, up to a bound, and a thread writes them once the disk answers.
+The same goes for lines that could not be written: they are tried again until they are.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable
+from time import monotonic, sleep
+from typing import Final
+
+from opentelemetry.context import _RUNTIME_CONTEXT, Context
+
+from spanwise import _guard, _state
+from spanwise._processes import PerProcess
+
+MOST_WAITING_BYTES: Final = 64 << 20
+
+_SLOW_S = 0.2
+_PATIENCE_S = 0.1
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 5.0
+_LOOK_EVERY_S = 0.005
+
+
+class Backlog:
+    """Lines on their way to a file.
+
+    Args:
+        kind: what the counters call it: `written.<kind>`, `delayed.<kind>`, `lost.<kind>`.
+        target: what log lines call it.
+        write: puts one line into the file; called by one thread at a time.
+        most_bytes: of the lines that wait; further ones are lost, and counted.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        target: str,
+        write: Callable[[bytes], None],
+        most_bytes: int = MOST_WAITING_BYTES,
+    ) -> None:
+        self.kind = kind
+        self._written = f"written.{kind}"
+        self._target = target
+        self._write = write
+        self._most_bytes = most_bytes
+        self._own = PerProcess(_Own)
+
+    def append(self, line: bytes) -> None:
+        """Write one line, or let it wait; raises nothing of ours and never waits for long."""
+        own = self._own.get()
+        if own.is_slow:
+            self._wait(own, line)
+            return
+        # Only a write that hangs can keep another thread waiting for so long.
+        if not own.lock.acquire(timeout=_PATIENCE_S):
+            own.is_slow = True
+            self._wait(own, line)
+            return
+        is_written = False
+        try:
+            since = monotonic()
+            self._write(line)
+            is_written = True
+            own.written += 1
+            _state.count(self._written)
+            own.is_slow = monotonic() - since > _SLOW_S
+        except OSError as error:
+            if _guard.is_the_programs(error):
+                raise
+            own.is_slow = True
+            self._tell(error)
+        finally:
+            own.lock.release()
+            if not is_written:
+                self._wait(own, line)
+
+    def written(self) -> int:
+        """Return how many lines of this process are in the file."""
+        own = self._own.peek()
+        return own.written if own is not None else 0
+
+    def has_lost(self) -> bool:
+        """Return whether a line of this process was lost."""
+        own = self._own.peek()
+        return own is not None and own.has_lost
+
+    def waits(self) -> bool:
+        """Return whether lines are waiting in memory."""
+        own = self._own.peek()
+        return own is not None and bool(own.waiting)
+
+    def take(self, most_lines: int) -> list[bytes]:
+        """Take lines out that cannot be written just now, to bring them somewhere else."""
+        own = self._own.peek()
+        taken: list[bytes] = []
+        if own is None or not own.is_failing or not own.lock.acquire(blocking=False):
+            return taken
+        try:
+            while len(taken) < most_lines and own.waiting:
+                taken.append(own.waiting.popleft())
+        finally:
+            own.lock.release()
+        own.waiting_bytes -= sum(map(len, taken))
+        return taken
+
+    def give_back(self, lines: list[bytes]) -> None:
+        """Put lines back that could not be brought anywhere else."""
+        own = self._own.get()
+        own.waiting.extendleft(reversed(lines))
+        own.waiting_bytes += sum(map(len, lines))
+        self._start(own)
+
+    def exclusively(self, function: Callable[[], None]) -> None:
+        """Call the function while nothing is written, unless a write hangs."""
+        own = self._own.get()
+        if own.lock.acquire(timeout=_PATIENCE_S):
+            try:
+                function()
+            finally:
+                own.lock.release()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Return whether every line so far was written in that time, and none was lost."""
+        own = self._own.peek()
+        if own is None:
+            return True
+        until = monotonic() + timeout_s
+        # A disk that is slow is waited for; one that takes nothing is asked once more.
+        while own.waiting and monotonic() < until:
+            if own.is_failing:
+                self._write_waiting(own)
+                break
+            sleep(_LOOK_EVERY_S)
+        return not own.waiting and not own.has_lost
+
+    def close(self, timeout_s: float) -> None:
+        """Write what waits as far as the time allows; what is left then is lost, and counted."""
+        own = self._own.peek()
+        if own is None:
+            return
+        self.flush(timeout_s)
+        left = len(own.waiting)
+        if left:
+            own.waiting.clear()
+            own.has_lost = True
+            _state.count(f"lost.{self.kind}", left)
+            _guard.warn(f"lost.{self.kind}", f"{left} lines could not be written to {self._target}")
+
+    def _wait(self, own: _Own, line: bytes) -> None:
+        if own.waiting_bytes + len(line) > self._most_bytes:
+            own.has_lost = True
+            _state.count(f"lost.{self.kind}")
+            _guard.warn(
+                f"lost.{self.kind}", f"too much waits for {self._target} already: lines are lost"
+            )
+            return
+        _state.count(f"delayed.{self.kind}")
+        own.waiting_bytes += len(line)
+        own.waiting.append(line)
+        self._start(own)
+
+    def _start(self, own: _Own) -> None:
+        own.bell.put(None)
+        if own.thread is not None:
+            return
+        # The thread outlives the span that happens to be the first one that waits.
+        token = _RUNTIME_CONTEXT.attach(Context())
+        try:
+            thread = threading.Thread(
+                target=self._run, args=(own,), name=f"spanwise-{self.kind}", daemon=True
+            )
+            own.thread = thread
+            thread.start()
+        except RuntimeError:  # at the exit no thread can be started any more
+            own.thread = None
+            self._write_waiting(own)
+        finally:
+            _RUNTIME_CONTEXT.detach(token)
+
+    def _run(self, own: _Own) -> None:
+        while True:
+            own.bell.get()
+            pause_s = _FIRST_PAUSE_S
+            while not self._write_waiting(own):
+                sleep(pause_s)
+                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+    def _write_waiting(self, own: _Own) -> bool:
+        """Write what waits; return False where the disk does not take it."""
+        while own.waiting:
+            since = monotonic()
+            try:
+                with own.lock:
+                    if not own.waiting:  # taken elsewhere
+                        break
+                    line = own.waiting[0]
+                    self._write(line)
+                    own.written += 1
+                    own.waiting.popleft()
+                _state.count(self._written)
+            except Exception as error:  # noqa: BLE001 - whatever it was, the line is kept
+                own.is_failing = True
+                self._tell(error)
+                return False
+            own.waiting_bytes -= len(line)
+            own.is_failing = False
+            own.is_slow = monotonic() - since > _SLOW_S
+        if not own.waiting:
+            own.waiting_bytes = 0  # threads that add at once may have miscounted
+        return True
+
+    def _tell(self, error: Exception) -> None:
+        _guard.warn(
+            f"delayed.{self.kind}",
+            f"cannot write to {self._target}, trying again: {_guard.describe(error)}",
+        )
+
+
+class _Own:
+    """What one process has handed over."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.taken = 0
+        self.written = 0
+        self.waiting: deque[bytes] = deque()
+        self.waiting_bytes = 0
+        # Lines go to the thread at once while it is slow; they may go elsewhere while it fails.
+        self.is_slow = False
+        self.is_failing = False
+        self.has_lost = False
+        self.thread: threading.Thread | None = None
+        # No event or condition: the garbage collector may end a span inside of their locks.
+        self.bell: queue.SimpleQueue[None] = queue.SimpleQueue()

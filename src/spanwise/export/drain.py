@@ -1,0 +1,393 @@
+"""Bring what is spooled to its destination: a thread that owns the network.
+
+It reads the segments of this process and, one after another, those that dead processes left.
+While the destination is away it waits; nothing else ever does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import monotonic, sleep
+
+from opentelemetry import context as context_api
+from opentelemetry.context import _RUNTIME_CONTEXT, _SUPPRESS_INSTRUMENTATION_KEY, Context
+
+from spanwise import _guard, _state
+from spanwise._processes import PerProcess
+from spanwise.export import policy, segments, started
+from spanwise.export.backlog import Backlog
+from spanwise.export.delivery import AwayError, Courier, Delivery
+from spanwise.export.leases import Lease, is_held_here
+from spanwise.export.lines import LineFile
+from spanwise.export.policy import Action, Backoff, Verdict
+from spanwise.export.segments import Line, Segments
+from spanwise.export.spool import Spool
+
+MOST_READ_LINES = 512
+MOST_READ_BYTES = 2 << 20
+
+_LINGER_S = 0.2
+_SCAN_EVERY_S = 5.0
+_PROBE_EVERY_S = 1.0
+_LOOK_EVERY_S = 0.005
+
+
+def orphans(folders: list[Path]) -> Iterator[Segments]:
+    """Yield what dead processes left in these folders, the oldest first, each under a lease.
+
+    Whoever takes one must end it.
+    """
+    for folder in folders:
+        for process, numbers in segments.processes(folder).items():
+            path = segments.lease_path(folder, process)
+            lease = None if is_held_here(path) else Lease.of_dead(path)
+            if lease is None:
+                continue
+            found = Segments(folder, process, lease)
+            if numbers or started.are_noted(folder, process):
+                yield found
+            else:
+                found.end()
+
+
+def keep_in(folder: Path, process: str) -> Callable[[Line], None]:
+    """Return what puts lines aside that a destination refused, or that had to be cut for it."""
+
+    def keep(line: Line) -> None:
+        path = segments.kept_path(folder, process)
+        try:
+            LineFile(path).append(line.data + b"\n")
+            _state.count("kept.spool")
+        except OSError as error:
+            _state.count("lost.spool")
+            _guard.warn("kept.spool", f"cannot keep a line in {path}: {_guard.describe(error)}")
+
+    return keep
+
+
+class Orphan:
+    """What a dead process left, on its way to a destination.
+
+    Args:
+        source: its segments.
+        delivery: brings lines there.
+    """
+
+    def __init__(self, source: Segments, delivery: Delivery) -> None:
+        self._source = source
+        self._delivery = delivery
+        self._keep = keep_in(source.folder, source.process)
+        self._is_noted = started.are_noted(source.folder, source.process)
+        self._seen: set[str] = set()
+
+    def deliver_some(self, on_settled: Callable[[], None]) -> int:
+        """Deliver the next lines; return how many bytes that were, 0 where all is delivered.
+
+        Args:
+            on_settled: told that the destination took something, or refused it for good.
+
+        Raises:
+            AwayError: the destination takes nothing.
+        """
+
+        def settle(line: Line, count: int) -> None:
+            self._source.settle(line, count)
+            on_settled()
+
+        lines = self._source.read(MOST_READ_LINES, MOST_READ_BYTES)
+        if lines:
+            self._delivery.deliver(lines, self._keep, settle)
+            if self._is_noted:
+                self._seen |= started.ids_in(lines)
+        elif self._is_noted:
+            lines = started.interrupted(self._source.folder, self._source.process, self._seen)
+            self._delivery.deliver(lines, self._keep, lambda line, count: on_settled())
+            _state.count("interrupted.spans", len(lines))
+            started.forget(self._source.folder, self._source.process)
+            self._is_noted = False
+        return sum(len(line.data) for line in lines)
+
+    def end(self) -> None:
+        """Let others have what is left of it."""
+        self._source.end()
+
+
+class Drainer:
+    """Delivers what one process spools for one destination, and what dead ones did.
+
+    Args:
+        spool: where lines are.
+        backlog: what could not be written to it yet.
+        courier: brings lines to the destination.
+    """
+
+    def __init__(self, spool: Spool, backlog: Backlog, courier: Courier) -> None:
+        self._spool = spool
+        self._backlog = backlog
+        self._courier = courier
+        self._delivery = Delivery(courier)
+        self._own = PerProcess(_Own)
+
+    def notify(self) -> None:
+        """Say that there is a further line; never waits."""
+        own = self._own.get()
+        if not own.is_rung:
+            own.is_rung = True
+            own.bell.put(None)
+        if own.thread is None:
+            self._start(own)
+
+    def look_for_orphans(self) -> None:
+        """Begin to deliver what dead processes left, if they left something."""
+        if any(segments.processes(folder) for folder in self._spool.places.existing()):
+            self.notify()
+
+    def wake(self) -> None:
+        """Have what waits sent now, unless the destination is away; never waits."""
+        own = self._own.peek()
+        if own is not None and own.thread is not None:
+            own.is_hurried = True
+            own.bell.put(None)
+
+    def flush(self, timeout_s: float) -> bool:
+        """Return whether every line of this process was settled in that time, and none was lost.
+
+        A destination that is away is tried again at once, and then every second; one that only a
+        person can mend once. What dead processes left is waited for as well, but changes nothing
+        in what is returned.
+        """
+        probe_at = monotonic()
+        until = probe_at + timeout_s
+        own = self._own.get()
+        written = self._backlog.written()
+        failures = own.failures
+        if own.settled < written and own.thread is None:
+            self._start(own)
+        while monotonic() < until:
+            if own.thread is None or (own.is_parked and own.failures > failures):
+                break
+            if own.settled >= written and not self._backlog.waits():
+                if own.is_away or (own.is_idle and not own.is_rung):
+                    break
+            if monotonic() >= probe_at:
+                own.is_probing = True
+                self.wake()
+                probe_at += _PROBE_EVERY_S
+            sleep(_LOOK_EVERY_S)
+        is_settled = own.settled >= written and not self._backlog.waits()
+        return is_settled and not own.has_lost and not self._backlog.has_lost()
+
+    def close(self, timeout_s: float) -> None:
+        """Deliver as far as the time allows; the rest is there for the next process."""
+        own = self._own.get()
+        until = monotonic() + timeout_s
+        if own.thread is None and own.settled < self._backlog.written():
+            self._start(own)
+        own.is_closing = True
+        self.wake()
+        while own.thread is not None and monotonic() < until:
+            sleep(_LOOK_EVERY_S)
+        if own.thread is None:
+            self._let_go(own)
+
+    def _start(self, own: _Own) -> None:
+        # The thread outlives the span that happens to be the first one.
+        token = _RUNTIME_CONTEXT.attach(Context())
+        try:
+            thread = threading.Thread(
+                target=self._run, args=(own,), name=f"spanwise-{self._courier.kind}", daemon=True
+            )
+            own.thread = thread
+            thread.start()
+        except RuntimeError:  # at the exit no thread can be started; what is spooled stays there
+            own.thread = None
+        finally:
+            _RUNTIME_CONTEXT.detach(token)
+
+    def _run(self, own: _Own) -> None:
+        # Instrumentors of HTTP clients make spans of requests; ours are not the program's.
+        _RUNTIME_CONTEXT.attach(context_api.set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
+        try:
+            while not (own.is_closing and own.is_idle and not own.is_rung):
+                if own.is_idle:
+                    self._idle(own)
+                own.is_rung = own.is_idle = False
+                self._deliver_all(own)
+            self._let_go(own)
+        except Exception as error:  # noqa: BLE001 - what is spooled stays there
+            _guard.swallow("drain", error)
+        own.thread = None
+
+    def _deliver_all(self, own: _Own) -> None:
+        """Deliver until nothing is left; where the destination is away, wait for a while."""
+        try:
+            while True:
+                had_lines = self._deliver_own(own)
+                if not self._deliver_orphans(own) and not had_lines:
+                    break
+            own.is_idle = True
+        except AwayError as away:
+            self._wait_for_destination(own, away.verdict)
+        except Exception as error:  # noqa: BLE001 - tried again, as if the destination were away
+            _guard.swallow("drain", error)
+            self._wait_for_bell(own, own.retry.next())
+            own.is_idle = own.is_closing
+
+    def _deliver_own(self, own: _Own) -> bool:
+        written = self._backlog.written()
+        mine, number = self._spool.current()
+        if mine is not None:
+            lines = mine.read(MOST_READ_LINES, MOST_READ_BYTES, written_to=number)
+            if lines:
+
+                def settle(line: Line, count: int) -> None:
+                    mine.settle(line, count)
+                    own.settled += count
+                    self._is_back(own)
+
+                self._delivery.deliver(lines, keep_in(mine.folder, mine.process), settle)
+                return True
+        if own.settled < written:
+            # All that is there was read: the rest was deleted meanwhile, or is another's by now.
+            own.settled = written
+            own.has_lost = True
+        return self._deliver_from_memory(own)
+
+    def _deliver_from_memory(self, own: _Own) -> bool:
+        """Deliver lines that cannot be written to the spool just now."""
+        taken = self._backlog.take(MOST_READ_LINES)
+        if not taken:
+            return False
+        settled = 0
+
+        def settle(line: Line, count: int) -> None:
+            nonlocal settled
+            settled += count
+            self._is_back(own)
+
+        lines = [Line(line.rstrip(b"\n")) for line in taken]
+        try:
+            self._delivery.deliver(lines, self._keep_anywhere, settle)
+        finally:
+            self._backlog.give_back(taken[settled:])
+        return True
+
+    def _keep_anywhere(self, line: Line) -> None:
+        try:
+            keep_in(self._spool.places.made(), "unspooled")(line)
+        except OSError as error:
+            _state.count("lost.spool")
+            _guard.warn("kept.spool", f"cannot keep a line: {_guard.describe(error)}")
+
+    def _deliver_orphans(self, own: _Own) -> bool:
+        if own.orphan is None:
+            own.orphan = self._next_orphan(own)
+        if own.orphan is None:
+            return False
+        if not own.orphan.deliver_some(lambda: self._is_back(own)):
+            orphan, own.orphan = own.orphan, None
+            orphan.end()
+        return True
+
+    def _next_orphan(self, own: _Own) -> Orphan | None:
+        if monotonic() < own.scan_at:
+            return None
+        found = next(orphans(self._spool.places.existing()), None)
+        if found is None:
+            own.scan_at = monotonic() + _SCAN_EVERY_S
+            return None
+        _state.count(f"adopted.{self._courier.kind}")
+        return Orphan(found, self._delivery)
+
+    def _is_back(self, own: _Own) -> None:
+        own.retry.reset()
+        own.park.reset()
+        if own.is_away:
+            own.is_away = own.is_parked = False
+            if own.told:
+                _guard.tell(f"{self._courier.target} is back")
+            own.told = ""
+
+    def _wait_for_destination(self, own: _Own, verdict: Verdict) -> None:
+        own.failures += 1
+        own.is_away = True
+        own.is_parked = verdict.action is Action.PARK
+        self._tell_away(own, verdict)
+        if own.is_closing:  # what is left is there for the next process
+            own.is_idle = True
+            own.is_rung = False
+            return
+        _state.count(f"retried.{self._courier.kind}")
+        pause_s = (own.park if own.is_parked else own.retry).next()
+        until = monotonic() + max(pause_s, verdict.pause_s or 0.0)
+        while not own.is_closing and monotonic() < until:
+            # Where it asked for a pause it gets it, whoever is in a hurry.
+            if own.is_probing and verdict.pause_s is None:
+                break
+            self._wait_for_bell(own, until - monotonic())
+        own.is_probing = False
+
+    def _tell_away(self, own: _Own, verdict: Verdict) -> None:
+        """Say once that the destination is away, and once more when that turns into a refusal."""
+        target = self._courier.target
+        if own.is_parked and own.told != verdict.reason:
+            own.told = verdict.reason
+            _guard.tell(f"{target}: {verdict.reason}; what is sent there waits in the spool")
+        elif not own.told and _guard.warn(
+            f"away {target}", f"{target} is away, what is sent there waits: {verdict.reason}"
+        ):
+            own.told = verdict.reason
+
+    def _idle(self, own: _Own) -> None:
+        """Wait for lines, or until it is time to look for orphans, then for more of the lines."""
+        until = monotonic() + _SCAN_EVERY_S
+        while not (own.is_closing or own.is_rung or own.is_hurried) and monotonic() < until:
+            self._wait_for_bell(own, until - monotonic())
+        until = monotonic() + (_LINGER_S if own.is_rung else 0.0)
+        while not (own.is_closing or own.is_hurried) and monotonic() < until:
+            self._wait_for_bell(own, until - monotonic())
+        own.is_hurried = False
+
+    def _wait_for_bell(self, own: _Own, most_s: float) -> None:
+        with contextlib.suppress(queue.Empty):
+            own.bell.get(timeout=max(0.0, most_s))
+
+    def _let_go(self, own: _Own) -> None:
+        orphan, own.orphan = own.orphan, None
+        if orphan is not None:
+            with _guard.guard("drain.close"):
+                orphan.end()
+        self._backlog.exclusively(self._spool.close)
+        self._courier.close()
+        own.is_closing = False
+        # What is left is whoever's who comes next, and may be this process once more.
+        own.settled = self._backlog.written()
+        own.scan_at = 0.0
+
+
+class _Own:
+    """What the drainer of one process knows."""
+
+    def __init__(self) -> None:
+        self.thread: threading.Thread | None = None
+        # Not an event or a condition: the garbage collector may end a span inside of their locks.
+        self.bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self.is_rung = False
+        self.is_hurried = False
+        self.is_probing = False
+        self.failures = 0
+        self.is_closing = False
+        self.is_idle = True
+        self.is_away = False
+        self.is_parked = False
+        self.told = ""
+        self.settled = 0
+        self.has_lost = False
+        self.orphan: Orphan | None = None
+        self.scan_at = 0.0
+        self.retry = Backoff(policy.RETRY_FIRST_S, policy.RETRY_LONGEST_S)
+        self.park = Backoff(policy.PARK_FIRST_S, policy.PARK_LONGEST_S)

@@ -1,0 +1,514 @@
+"""Spans as lines of OTLP-JSON: made of records, and of documents that others wrote.
+
+Each line holds one span, before its resource, so that the lines of one file differ early.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+
+import orjson
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+from spanwise import _raw_fields as raw
+from spanwise.export.record import Record
+
+BEGINNING: Final = b'{"resourceSpans":[{"scopeSpans":[{"spans":['
+BEHIND_SPAN: Final = b'],"scope":'
+
+# A request has seven messages around an attribute's value, and a mapping or a sequence in it adds
+# up to three; protobuf's readers refuse the whole request at more than a hundred.
+MOST_NESTED: Final = 30
+
+_REMEMBERED = 64
+_LARGEST_INT = 2**63 - 1
+_PRINTED_BITS = 2048  # 617 digits: Python can be told to print no more than 640
+
+_TRACE_FLAGS = 0xFF
+_IS_REMOTE_KNOWN = 0x100
+_IS_REMOTE = 0x200
+
+# The text of a value is made without running the value's own code.
+_AS_TEXT = (
+    orjson.OPT_NON_STR_KEYS
+    | orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_DATETIME
+    | orjson.OPT_PASSTHROUGH_SUBCLASS
+)
+
+
+class LineEncoder:
+    """Makes lines of records; remembers the bytes of resources and scopes."""
+
+    def __init__(self) -> None:
+        # The resource is kept beside its bytes, so that its id is not given to another one.
+        self._resources: dict[tuple[int, str], tuple[Mapping[str, Any], bytes]] = {}
+        self._equal_resources: dict[Any, bytes] = {}
+        self._scopes: dict[Any, bytes] = {}
+
+    def __call__(self, record: Record) -> bytes:
+        """Return the record as a JSON object of one line, without a newline."""
+        span = _span(record)
+        resource = self._resource(record.resource, record.span.resource.schema_url)
+        return _line(_dumped(span), self._scope(record.scope), resource)
+
+    def _resource(self, resource: Mapping[str, Any], schema_url: str) -> bytes:
+        known = self._resources.get((id(resource), schema_url))
+        if known is not None:
+            return known[1]
+        # Dialects make a mapping of their own for each record, all with the same content.
+        content = _told_apart(resource, schema_url)
+        made = self._equal_resources.get(content)
+        if made is None:
+            made = _described({"attributes": _attributes(resource)}, schema_url)
+            if content is not None:
+                _remember(self._equal_resources, content, made)
+        _remember(self._resources, (id(resource), schema_url), (resource, made))
+        return made
+
+    def _scope(self, scope: InstrumentationScope | None) -> bytes:
+        if scope is None:
+            return b"{}"
+        attributes = scope.attributes
+        key = (scope.name, scope.version, scope.schema_url)
+        known = None if attributes else self._scopes.get(key)
+        if known is not None:
+            return known
+        described: dict[str, Any] = {"name": scope.name}
+        if scope.version:
+            described["version"] = scope.version
+        if attributes:
+            described["attributes"] = _attributes(attributes)
+        made = _described(described, scope.schema_url)
+        if not attributes:
+            _remember(self._scopes, key, made)
+        return made
+
+
+def canonical(document: Any) -> Iterator[bytes]:
+    """Yield a line for each span of an OTLP-JSON document, whoever wrote it.
+
+    Names may be in camel or in snake case, ids in hexadecimal or base64, enums by name or number.
+    What is no span is left out.
+    """
+    for group in _objects(_get(document, "resourceSpans", "resource_spans")):
+        resource = _described(_normal(_RESOURCE, group.get("resource")), _schema_url(group))
+        for scoped in _objects(_get(group, "scopeSpans", "scope_spans")):
+            scope = _described(_normal(_SCOPE, scoped.get("scope")), _schema_url(scoped))
+            for given in _objects(scoped.get("spans")):
+                try:
+                    span = normal_span(given)
+                except ValueError:
+                    continue
+                yield _line(_dumped(span), scope, resource)
+
+
+def normal_span(given: Any) -> dict[str, Any]:
+    """Return a span's JSON in the form of our lines; each of its parts has the type it must have.
+
+    Raises:
+        ValueError: it is none, or its ids are not ones.
+    """
+    span = _normal(_SPAN, given)
+    if not (
+        _is_id(span.get("traceId"), 32)
+        and _is_id(span.get("spanId"), 16)
+        and (not span.get("parentSpanId") or _is_id(span["parentSpanId"], 16, zero=True))
+    ):
+        raise ValueError("no span")
+    return span
+
+
+def in_order(span: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a span of that form with its fields in their places."""
+    return {name: span[name] for name, _ in _SPAN if name in span}
+
+
+def _line(span: bytes, scope: bytes, resource: bytes) -> bytes:
+    pieces = (BEGINNING, span, BEHIND_SPAN, scope, b'}],"resource":', resource, b"}]}")
+    return b"".join(pieces)
+
+
+def _described(content: dict[str, Any], schema_url: Any) -> bytes:
+    """Return a resource or a scope with the schema that stands beside it."""
+    if not schema_url or not isinstance(schema_url, str):
+        return _dumped(content)
+    return b"".join((_dumped(content), b',"schemaUrl":', _dumped(schema_url)))
+
+
+def _dumped(document: Any) -> bytes:
+    try:
+        return orjson.dumps(document)
+    except TypeError:
+        return orjson.dumps(_valid(document))
+
+
+def _valid(document: Any) -> Any:
+    """Return the same with lone surrogates escaped in every text."""
+    if isinstance(document, str):
+        return document.encode("utf-8", "backslashreplace").decode()
+    if isinstance(document, dict):
+        return {_valid(name): _valid(value) for name, value in document.items()}
+    if isinstance(document, list):
+        return [_valid(value) for value in document]
+    return document
+
+
+def _remember(known: dict[Any, Any], key: Any, value: Any) -> None:
+    if len(known) >= _REMEMBERED:
+        known.clear()
+    known[key] = value
+
+
+def _told_apart(resource: Mapping[str, Any], schema_url: str) -> tuple[Any, ...] | None:
+    """Return what equals only that of a resource with the same content, or None.
+
+    1, 1.0 and True are equal, and so are two objects if their own code says so: a resource that
+    holds more than texts, numbers and sequences of them is told apart by its identity alone.
+    """
+    content: list[Any] = [schema_url]
+    for name, value in resource.items():
+        content += (name, _identity(value))
+    return None if None in content else tuple(content)
+
+
+def _identity(value: Any) -> Any:
+    kind = type(value)
+    if kind is str:
+        return value
+    if kind is int or kind is float or kind is bool:
+        return kind, repr(value)
+    if kind is tuple:
+        items = [_identity(item) for item in value]
+        return None if None in items else (kind, *items)
+    return None
+
+
+# What a record holds, as OTLP-JSON.
+
+
+def _span(record: Record) -> dict[str, Any]:
+    span = record.span
+    context: Any = span.context
+    parent = span.parent
+    described: dict[str, Any] = {
+        "traceId": f"{context.trace_id:032x}",
+        "spanId": f"{context.span_id:016x}",
+    }
+    if parent is not None:
+        described["parentSpanId"] = f"{parent.span_id:016x}"
+    described |= {
+        "flags": _flags(context.trace_flags, parent is not None and parent.is_remote),
+        "name": record.name,
+        "kind": span.kind.value + 1,
+        "startTimeUnixNano": _nanoseconds(span.start_time),
+        "endTimeUnixNano": _nanoseconds(span.end_time),
+        "attributes": _attributes(record.attributes),
+    }
+    _add_dropped(described, "droppedAttributesCount", span, "dropped_attributes")
+    if record.events:
+        described["events"] = _events(record)
+    _add_dropped(described, "droppedEventsCount", span, "dropped_events")
+    if record.links:
+        described["links"] = _links(record)
+    _add_dropped(described, "droppedLinksCount", span, "dropped_links")
+    status: dict[str, Any] = {"code": span.status.status_code.value}
+    if record.status_message:
+        status["message"] = record.status_message
+    described["status"] = status
+    return described
+
+
+def _events(record: Record) -> list[dict[str, Any]]:
+    described = []
+    for event, original in _paired(record.events, record.span.events):
+        entry: dict[str, Any] = {
+            "timeUnixNano": _nanoseconds(event.time_ns),
+            "name": event.name,
+            "attributes": _attributes(event.attributes),
+        }
+        _add_dropped(entry, "droppedAttributesCount", original, "dropped_attributes")
+        described.append(entry)
+    return described
+
+
+def _links(record: Record) -> list[dict[str, Any]]:
+    described = []
+    for link, original in _paired(record.links, record.span.links):
+        context = link.context
+        entry: dict[str, Any] = {
+            "traceId": f"{context.trace_id:032x}",
+            "spanId": f"{context.span_id:016x}",
+            "attributes": _attributes(link.attributes or {}),
+        }
+        _add_dropped(entry, "droppedAttributesCount", original, "dropped_attributes")
+        entry["flags"] = _flags(context.trace_flags, context.is_remote)
+        described.append(entry)
+    return described
+
+
+def _paired(masked: Sequence[Any], originals: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+    """Yield each masked part with the part of the span that knows what was dropped from it."""
+    if len(masked) != len(originals):
+        originals = [None] * len(masked)
+    return zip(masked, originals, strict=True)
+
+
+def _add_dropped(entry: dict[str, Any], name: str, original: Any, attribute: str) -> None:
+    count = getattr(original, attribute, 0)
+    if count:
+        entry[name] = int(count)
+
+
+def _flags(trace_flags: int, is_remote: bool) -> int:
+    return trace_flags & _TRACE_FLAGS | _IS_REMOTE_KNOWN | (_IS_REMOTE if is_remote else 0)
+
+
+def _nanoseconds(time_ns: Any) -> str:
+    """Return a time that the protocol can hold; what is none is 0."""
+    kind = type(time_ns)
+    if kind is not int:
+        if issubclass(kind, float) and float.__sub__(time_ns, time_ns) == 0:
+            time_ns = float.__int__(time_ns)
+        else:
+            time_ns = int.__index__(time_ns) if issubclass(kind, int) else 0
+    return str(min(max(time_ns, 0), _LARGEST_INT))
+
+
+def _attributes(attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return _key_values(attributes.items(), 0)
+
+
+def _key_values(items: Iterable[tuple[Any, Any]], depth: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "key": key if type(key) is str else _key(key),
+            "value": {"stringValue": value} if type(value) is str else _value(value, depth),
+        }
+        for key, value in items
+    ]
+
+
+def _key(key: Any) -> str:
+    kind = type(key)
+    if issubclass(kind, str):
+        return str.__str__(key)
+    if key is None or kind is bool or kind is float:
+        return repr(key)
+    return _whole_number(key) if kind is int else _named(key)
+
+
+def _value(value: Any, depth: int) -> dict[str, Any]:
+    kind = type(value)
+    if kind is str:
+        return {"stringValue": value}
+    if value is None:
+        return {}
+    if kind is bool:
+        return {"boolValue": value}
+    if issubclass(kind, int):
+        number = int.__index__(value)
+        is_held = -_LARGEST_INT - 1 <= number <= _LARGEST_INT
+        return {"intValue" if is_held else "stringValue": _whole_number(number)}
+    if issubclass(kind, float):
+        return {"doubleValue": _json_number(float.__float__(value))}
+    if issubclass(kind, str):
+        return {"stringValue": str.__str__(value)}
+    if issubclass(kind, bytes):
+        return {"bytesValue": binascii.b2a_base64(value, newline=False).decode()}
+    if issubclass(kind, tuple):
+        items = tuple.__iter__(value)
+    elif issubclass(kind, list):
+        items = list.__iter__(value)
+    else:
+        return _mapping(value, kind, depth)
+    if depth >= MOST_NESTED:
+        return {"stringValue": _deep_text(value)}
+    return {"arrayValue": {"values": [_value(item, depth + 1) for item in items]}}
+
+
+def _mapping(value: Any, kind: type, depth: int) -> dict[str, Any]:
+    try:
+        if issubclass(kind, dict):
+            items = list(dict.items(value))
+        # Not by isinstance, which asks the value and its class.
+        elif kind is MappingProxyType or any(base is Mapping for base in raw.mro_of(kind)):
+            items = list(value.items())
+        else:
+            return {"stringValue": _named(value)}
+    except Exception:  # noqa: BLE001 - a mapping of another kind does what it likes
+        return {"stringValue": _named(value)}
+    if depth >= MOST_NESTED:
+        return {"stringValue": _deep_text(value)}
+    return {"kvlistValue": {"values": _key_values(items, depth + 1)}}
+
+
+def _deep_text(value: Any) -> str:
+    try:
+        return orjson.dumps(value, default=_named, option=_AS_TEXT).decode()
+    except TypeError:  # deeper than that goes, too
+        return _named(value)
+
+
+def _named(value: Any) -> str:
+    return f"<{raw.type_name(type(value))} object>"
+
+
+def _whole_number(number: int) -> str:
+    bits = number.bit_length()
+    return str(number) if bits <= _PRINTED_BITS else f"<int of {bits} bits>"
+
+
+def _json_number(number: float) -> float | str:
+    if number - number == 0:
+        return number
+    return "NaN" if number != number else "Infinity" if number > 0 else "-Infinity"
+
+
+# What others wrote, in the form of our lines.
+
+_Fields: TypeAlias = tuple[tuple[str, str], ...]
+
+
+def _fields(*names: str) -> _Fields:
+    return tuple((name, re.sub("(?=[A-Z])", "_", name).lower()) for name in names)
+
+
+# The fields of each message by both of their names, in the order in which a line has them.
+_STATUS = _fields("message", "code")
+_EVENT = _fields("timeUnixNano", "name", "attributes", "droppedAttributesCount")
+_LINK = _fields("traceId", "spanId", "traceState", "attributes", "droppedAttributesCount", "flags")
+_SPAN = _fields(
+    *("traceId", "spanId", "traceState", "parentSpanId", "flags", "name", "kind"),
+    *("startTimeUnixNano", "endTimeUnixNano", "attributes", "droppedAttributesCount"),
+    *("events", "droppedEventsCount", "links", "droppedLinksCount", "status"),
+)
+_ENTITY = _fields("schemaUrl", "type", "idKeys", "descriptionKeys")
+_RESOURCE = _fields("attributes", "droppedAttributesCount", "entityRefs")
+_SCOPE = _fields("name", "version", "attributes", "droppedAttributesCount")
+_VALUE_NAMES = {
+    spelling: names[0]
+    for names in _fields(
+        *("stringValue", "boolValue", "intValue", "doubleValue"),
+        *("arrayValue", "kvlistValue", "bytesValue"),
+    )
+    for spelling in names
+}
+_ENUMS = {
+    name: number
+    for prefix, names in (
+        ("SPAN_KIND", ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")),
+        ("STATUS_CODE", ("UNSET", "OK", "ERROR")),
+    )
+    for number, name in enumerate(f"{prefix}_{name}" for name in names)
+}
+_BASE64_LENGTHS = frozenset({11, 12, 22, 24})  # of 8 and 16 bytes, with and without padding
+_HEXADECIMAL = re.compile("[0-9a-f]+")
+
+
+def _get(document: Any, name: str, other_name: str) -> Any:
+    if type(document) is not dict:
+        return None
+    value = document.get(name)
+    return document.get(other_name) if value is None else value
+
+
+def _schema_url(document: dict[str, Any]) -> Any:
+    return _get(document, "schemaUrl", "schema_url")
+
+
+def _is_id(value: Any, digits: int, *, zero: bool = False) -> bool:
+    is_id = type(value) is str and len(value) == digits and _HEXADECIMAL.fullmatch(value)
+    return bool(is_id) and (zero or bool(value.strip("0")))
+
+
+def _objects(values: Any) -> list[dict[str, Any]]:
+    return [v for v in values if type(v) is dict] if type(values) is list else []
+
+
+def _normal(fields: _Fields, given: Any) -> dict[str, Any]:
+    """Return what the protocol knows of a message."""
+    described = {}
+    for name, other_name in fields:
+        value = _get(given, name, other_name)
+        if value is not None:
+            described[name] = _NORMAL.get(name, _scalar)(value)
+    return described
+
+
+def _scalar(value: Any) -> Any:
+    kind = type(value)
+    if kind is float:
+        return _json_number(value)
+    if kind is int:
+        return value if abs(value) <= _LARGEST_INT else _whole_number(value)
+    return value if kind is str or kind is bool else None
+
+
+def _texts(values: Any) -> list[str]:
+    return [v for v in values if type(v) is str] if type(values) is list else []
+
+
+def _id(value: Any) -> Any:
+    if type(value) is str and len(value) in _BASE64_LENGTHS:
+        try:
+            return binascii.a2b_base64(value.replace("-", "+").replace("_", "/") + "==").hex()
+        except ValueError:
+            return value
+    return value.lower() if type(value) is str else None
+
+
+def _enum(value: Any) -> Any:
+    return _ENUMS.get(value, value) if type(value) is str else _scalar(value)
+
+
+def _normal_key_values(items: Any, depth: int = 0) -> list[dict[str, Any]]:
+    described = []
+    for item in _objects(items):
+        key, value = item.get("key"), item.get("value")
+        entry: dict[str, Any] = {"key": key if type(key) is str else ""}
+        if value is not None:
+            entry["value"] = _normal_value(value, depth)
+        described.append(entry)
+    return described
+
+
+def _normal_value(value: Any, depth: int) -> dict[str, Any]:
+    for spelling, content in value.items() if type(value) is dict else ():
+        name = _VALUE_NAMES.get(spelling)
+        if name is None or content is None:
+            continue
+        if name not in ("arrayValue", "kvlistValue"):
+            return {name: _scalar(content)}
+        if depth >= MOST_NESTED:
+            return {"stringValue": _deep_text({name: content})}
+        items = content.get("values") if type(content) is dict else None
+        if name == "kvlistValue":
+            return {name: {"values": _normal_key_values(items, depth + 1)}}
+        values = items if type(items) is list else []
+        return {name: {"values": [_normal_value(item, depth + 1) for item in values]}}
+    return {}
+
+
+def _several(fields: _Fields) -> Callable[[Any], Any]:
+    return lambda values: [_normal(fields, value) for value in _objects(values)]
+
+
+_NORMAL: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "traceId": _id,
+    "spanId": _id,
+    "parentSpanId": _id,
+    "kind": _enum,
+    "code": _enum,
+    "attributes": _normal_key_values,
+    "events": _several(_EVENT),
+    "links": _several(_LINK),
+    "status": lambda status: _normal(_STATUS, status),
+    "entityRefs": _several(_ENTITY),
+    "idKeys": _texts,
+    "descriptionKeys": _texts,
+}

@@ -1,0 +1,151 @@
+"""Where spools lie: a root folder, and in it a folder for each destination.
+
+The folder of a destination is named after its address and a salted hash of the headers that it is
+sent: a process with another address or other credentials never sends what is in it, and no
+credential is on the disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import hmac
+import os
+import re
+import stat
+import tempfile
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import orjson
+import platformdirs
+
+from spanwise import _guard
+from spanwise._destinations import Destination
+
+ABOUT: Final = "destination.json"
+
+_SALT = "salt"
+_SALT_BYTES = 32
+_NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+
+def default_root() -> Path:
+    """Return the user's own folder for spools; it need not exist."""
+    return Path(platformdirs.user_state_dir("spanwise", appauthor=False)) / "spool"
+
+
+class Places:
+    """The folders in which spans for one destination may be spooled.
+
+    The second one stands in where the first cannot be written to: a worker that changed its user,
+    a file system that is read-only.
+
+    Args:
+        destination: whose.
+        root: that spools lie in; the user's own by default.
+    """
+
+    def __init__(self, destination: Destination, root: Path | None = None) -> None:
+        self.destination = destination
+        self.root = (root or default_root()).expanduser().absolute()
+        self._spare_is_told = False
+
+    def made(self) -> Path:
+        """Return the destination's folder, made if it was not there.
+
+        Raises:
+            OSError: it cannot be made anywhere.
+        """
+        try:
+            return self._made_in(self.root)
+        except OSError as error:
+            if error.errno not in _NO_ACCESS:
+                raise
+            folder = self._made_in(_spare_root())
+            if not self._spare_is_told:
+                self._spare_is_told = True
+                reason = _guard.describe(error)
+                _guard.warn("spool.spare", f"spans are spooled in {folder}, since {reason}")
+            return folder
+
+    def existing(self) -> list[Path]:
+        """Return the destination's folders that are there, and may be looked into."""
+        found = []
+        for root in (self.root, _spare_root()):
+            with contextlib.suppress(OSError):
+                folder = root / self._name(_salt(root, make=False))
+                if os.access(folder, os.R_OK | os.W_OK | os.X_OK) and folder.is_dir():
+                    found.append(folder)
+        return found
+
+    def _made_in(self, root: Path) -> Path:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if root == _spare_root():
+            _check_owner(root)
+        folder = root / self._name(_salt(root, make=True))
+        if not os.access(folder, os.W_OK | os.X_OK):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+            _describe(folder, self.destination)
+        return folder
+
+    def _name(self, salt: bytes) -> str:
+        destination = self.destination
+        told = [destination.endpoint, destination.protocol]
+        told += [
+            f"{name.lower()}: {value}" for name, value in sorted(dict(destination.headers).items())
+        ]
+        digest = hmac.new(salt, "\n".join(told).encode(), hashlib.sha256).hexdigest()[:16]
+        host = re.sub(r"[^a-z0-9.-]", "-", (urlsplit(destination.endpoint).hostname or "").lower())
+        return f"{host[:40]}-{digest}"
+
+
+def _spare_root() -> Path:
+    """Return a folder that the current user can make in any case, also after a `setuid`."""
+    shared = Path("/var/tmp")  # noqa: S108 - kept over a restart; the folder in it is the user's own
+    if not os.access(shared, os.W_OK | os.X_OK):
+        shared = Path(tempfile.gettempdir())
+    user = os.geteuid() if hasattr(os, "geteuid") else "user"
+    return shared / f"spanwise-{user}"
+
+
+def _check_owner(folder: Path) -> None:
+    """Raise PermissionError where another user made the folder that is to be ours."""
+    status = folder.lstat()
+    is_ours = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
+    if not stat.S_ISDIR(status.st_mode) or not is_ours or status.st_mode & 0o022:
+        raise PermissionError(errno.EACCES, "is not a folder of this user alone", str(folder))
+
+
+def _salt(root: Path, *, make: bool) -> bytes:
+    """Return the random bytes of a root, made once by whichever process comes first."""
+    path = root / _SALT
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        if not make:
+            raise
+    # Whole from the first moment on: written under another name, then linked.
+    new = root / f".{_SALT}-{os.getpid()}-{os.urandom(4).hex()}"
+    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        try:
+            os.write(fd, os.urandom(_SALT_BYTES))
+        finally:
+            os.close(fd)
+        with contextlib.suppress(FileExistsError):
+            os.link(new, path)
+    finally:
+        new.unlink(missing_ok=True)
+    return path.read_bytes()
+
+
+def _describe(folder: Path, destination: Destination) -> None:
+    """Say in the folder whose it is, for people and for `spanwise doctor`."""
+    about = {"endpoint": _guard.masked(destination.endpoint), "protocol": destination.protocol}
+    with contextlib.suppress(OSError):
+        (folder / ABOUT).write_bytes(orjson.dumps(about, option=orjson.OPT_APPEND_NEWLINE))

@@ -1,0 +1,72 @@
+"""Lines on their way to one destination, by way of a spool: what every durable sink is made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import monotonic
+
+from spanwise import _settings
+from spanwise._destinations import Destination
+from spanwise.export.backlog import Backlog
+from spanwise.export.delivery import Courier
+from spanwise.export.drain import Drainer
+from spanwise.export.places import Places
+from spanwise.export.segments import sealed
+from spanwise.export.spool import Spool
+from spanwise.export.started import StartedSpans
+
+
+class SpooledLines:
+    """Lines that are in the kernel's hands once they were appended, and are sent from there.
+
+    Args:
+        courier: brings them to the destination.
+        destination: by which the folder is named.
+        root: in which spools lie; None for the user's own.
+        most_bytes: of what waits for the destination; the oldest goes first.
+    """
+
+    def __init__(
+        self,
+        courier: Courier,
+        destination: Destination,
+        root: Path | None = None,
+        most_bytes: int = _settings.DEFAULT_MAX_BYTES,
+    ) -> None:
+        self._spool = Spool(Places(destination, root), most_bytes)
+        self._backlog = Backlog("spool", f"the spool for {courier.target}", self._spool.write)
+        self._drainer = Drainer(self._spool, self._backlog, courier)
+        self._started = StartedSpans(self._spool, self._backlog, f"the spool for {courier.target}")
+        self._drainer.look_for_orphans()
+
+    def begin(self, span_id: str, text: bytes) -> None:
+        """Note a span that starts, so that it is told of if this process cannot do that."""
+        self._started.begin(span_id, text)
+
+    def end(self, span_id: str) -> None:
+        """Note that a span has ended, and was appended."""
+        self._started.end(span_id)
+
+    def append(self, text: bytes) -> None:
+        """Take one JSON object; never waits for long, and never for the network."""
+        self._backlog.append(sealed(text))
+        self._drainer.notify()
+
+    def wake(self) -> None:
+        """Have what waits sent now; does not wait for it."""
+        self._drainer.wake()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Return whether all that was taken has arrived, or was finally refused, in that time."""
+        return self._drainer.flush(timeout_s)
+
+    def close(self, timeout_s: float) -> None:
+        """Deliver as far as the time allows; what is spooled then waits for the next process.
+
+        A line that is appended later is spooled and delivered all the same.
+        """
+        until = monotonic() + timeout_s
+        self._backlog.flush(timeout_s / 2)
+        self._started.close(timeout_s / 4)
+        self._drainer.close(until - monotonic())
+        self._backlog.close(max(0.0, until - monotonic()))
