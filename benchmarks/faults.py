@@ -196,7 +196,7 @@ def in_daemon_threads(program: Program) -> None:
     """Leave while four daemon threads are still making spans."""
     for _ in range(4):
         threading.Thread(target=program.many, args=(program.job.spans // 4,), daemon=True).start()
-    time.sleep(program.job.over_s / 2)
+    time.sleep(program.job.over_s / 8)
 
 
 def in_forked_children(program: Program) -> None:
@@ -378,8 +378,9 @@ SCENARIOS = (
     Scenario(
         fault="exit while daemon threads make spans",
         work=in_daemon_threads,
-        spans=4000,
-        over_s=2,
+        spans=16_000,
+        over_s=8,
+        shows_exit=True,
     ),
     Scenario(fault="`os.fork` with a warm connection", work=in_forked_children, spans=8000),
     Scenario(fault="`multiprocessing.Pool` (fork)", work=in_a_forking_pool),

@@ -1,13 +1,16 @@
-"""What each process makes for itself: a forked child never works with its parent's.
+"""What each process makes for itself, and which process that is.
 
-Asked for by process id, not only by a fork hook: a fork made in C runs no hooks.
+A forked child never works with its parent's. It is told by its process id, not only by a fork
+hook: a fork made in C runs no hooks.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Generic, TypeVar
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -47,3 +50,38 @@ class PerProcess(Generic[T]):
                 if self._let_go is not None:
                     self._let_go(inherited)
         return found
+
+
+def this_process() -> dict[str, Any]:
+    """Return what tells this process from every other one."""
+    pid = os.getpid()
+    return {"host": socket.gethostname(), "pid": pid, "started": _started(pid)}
+
+
+def is_gone(process: Mapping[str, Any]) -> bool:
+    """Return whether a process that `this_process` told of has ended, as far as can be seen here.
+
+    Of another machine nothing can be seen.
+    """
+    pid = process.get("pid")
+    if process.get("host") != socket.gethostname() or not isinstance(pid, int) or pid <= 0:
+        return False
+    if process.get("started") is not None:
+        return bool(_started(pid) != process["started"])  # the kernel gives a pid to others again
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False
+
+
+def _started(pid: int) -> str | None:
+    """Return when the kernel says that the process began, where it says so."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    # The program's name may hold blanks and brackets; what is behind it does not.
+    return status.rpartition(")")[2].split()[19]

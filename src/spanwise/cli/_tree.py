@@ -135,6 +135,8 @@ def _described(node: Observation, width: int, glyphs: _Glyphs) -> list[_Part]:
     if node.model:
         parts.append((_clean(node.model, width), "magenta"))
     parts += _measured(node, glyphs)
+    if node.state == "running":
+        parts.append(("running", "blue"))
     if node.failed:
         parts.append((_first_line(_error(node), width) or "error", "red"))
     return _spaced(parts)

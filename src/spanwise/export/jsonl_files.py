@@ -17,6 +17,7 @@ from typing import Any, Final
 import orjson
 
 from spanwise import _guard, _settings, _state, semconv
+from spanwise._processes import this_process
 from spanwise.export.backlog import Backlog
 from spanwise.export.lines import LineFile
 from spanwise.export.record import Record, from_json
@@ -68,6 +69,12 @@ class JsonlFiles:
             self.append("observations", observation_line(record))
         if record.is_local_root or record.is_trace:
             self.append("traces", trace_line(record))
+
+    def begin(self, record: Record) -> None:
+        """Write the line of an observation that has started; one with its end follows."""
+        if not record.is_trace:
+            line = {**observation_line(record), "end_time": None}
+            self.append("observations", {**line, "state": "started", "process": this_process()})
 
     def flush(self, timeout_s: float) -> bool:
         """Return whether every line so far is in the kernel's hands."""

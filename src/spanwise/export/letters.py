@@ -70,7 +70,7 @@ class LetterCourier:
     ) -> None:
         self.kind = kind
         self.target = _guard.masked(destination.endpoint)
-        self.judge = judge
+        self._judge = judge
         self._base = destination.endpoint.rstrip("/")
         self._transport = HttpTransport(destination, content_type)
         self._watcher = watcher
@@ -79,10 +79,15 @@ class LetterCourier:
         """Read the letters of a line."""
         try:
             content = orjson.loads(line.data)
-            is_sound = all(isinstance(letter["path"], str) for letter in content["letters"])
+            if all(isinstance(letter["path"], str) for letter in content["letters"]):
+                return Parcel(line, content, len(line.data))
         except (ValueError, KeyError, TypeError):
-            is_sound = False
-        return Parcel(line, content, len(line.data)) if is_sound else Parcel(line, None, 0)
+            pass
+        return Parcel(line, None, 0)
+
+    def judge(self, answer: Answer) -> Verdict:
+        """Say what an answer means."""
+        return self._judge(answer)
 
     def shorten(self, line: Line, most_bytes: int) -> Line | None:
         """Return None: what is told to an API is told as it is, or not at all."""

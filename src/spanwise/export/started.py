@@ -107,6 +107,7 @@ def interrupted(folder: Path, process: str, seen: set[str]) -> list[Line]:
     path = _path_of(folder, process)
     started: dict[str, Any] = {}
     ended = set(seen)
+    at_ns = 0
     with contextlib.suppress(OSError):
         at_ns = path.stat().st_mtime_ns
         for line in segments.lines_of(path):

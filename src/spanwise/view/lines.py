@@ -15,6 +15,10 @@ from typing import Any, Final
 
 import orjson
 
+from spanwise._processes import is_gone
+
+INTERRUPTED: Final = "interrupted: the process ended before the span did"
+
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _FRACTION: Final = re.compile(r"\.([0-9]+)")
 
@@ -29,6 +33,8 @@ class Observation:
         type: in lower case.
         start, end: in UTC, None where the file does not say.
         error: its text, None where nothing failed.
+        state: `running` of one that has not ended, `interrupted` where its process is gone, else
+            None.
         line: the observation as one JSON object in today's spelling. Input, output, metadata and
             attributes are read from it when asked for, so that a large folder fits in memory.
         children: ordered by their start; empty until the observations of a trace are linked.
@@ -42,6 +48,7 @@ class Observation:
     start: datetime | None
     end: datetime | None
     error: str | None
+    state: str | None
     level: str | None
     model: str | None
     prompt_tokens: int | None
@@ -72,6 +79,7 @@ class Observation:
             start=as_time(line.get("start_time")),
             end=as_time(line.get("end_time")),
             error=as_text(line.get("error")),
+            state=as_text(line.get("state")),
             level=level.lower() if level else None,
             model=as_text(line.get("model")),
             prompt_tokens=prompt,
@@ -136,7 +144,19 @@ def parse(raw: bytes, is_trace: bool) -> tuple[dict[str, Any], bytes] | None:
     for key in ("trace_id",) if is_trace else ("trace_id", "id"):
         if not isinstance(value := line.get(key), str) or not value:
             return None
+    if line.get("state") is not None:
+        _tell_state(line)
     return line, raw if line == written else dump(line)
+
+
+def _tell_state(line: dict[str, Any]) -> None:
+    """Say of an observation that has only started what has become of it."""
+    if line["state"] != "started":
+        return
+    line["state"] = "running"
+    if is_gone(as_mapping(line.get("process"))):
+        line["state"] = "interrupted"
+        line["error"] = INTERRUPTED
 
 
 def dump(value: Any) -> bytes:
