@@ -8,7 +8,7 @@ TESTED := $(VENV)/.installed-dev
 BRIXO := .venvs/brixo-0.1.6
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit test-slow test-all test-brixo test-cli generate changelog clean
+.PHONY: help demo test check unit test-slow test-all test-brixo test-cli bench-faults generate changelog clean
 
 help:  ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -40,6 +40,9 @@ test-brixo: $(BRIXO)/.installed  ## Check that the published brixo still sends w
 
 test-cli: $(TESTED)  ## The published FluxLoop CLI on this project, beside the published SDK
 	PYTHONPATH=tests $(BIN)/python -m cli_compat
+
+bench-faults: $(TESTED)  ## What arrives in spite of faults, here and with the stock pipeline, into docs/delivery.md
+	$(BIN)/python benchmarks/faults.py
 
 generate: $(TESTED)  ## Write what is generated from semconv/model
 	$(BIN)/python semconv/generate.py

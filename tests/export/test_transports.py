@@ -51,13 +51,15 @@ class Server:
     Attributes:
         requests: (first line, headers with lower-case names, body).
         connections: how many there were.
-        clients_gone: set when a client has closed its connection.
+        client_gone: set when a client has closed its connection.
+        closing: set when the test is over.
     """
 
     def __init__(self, serve, context=None):
         self.requests = []
         self.connections = 0
         self.client_gone = threading.Event()
+        self.closing = threading.Event()
         self._serve, self._context = serve, context
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
@@ -106,7 +108,7 @@ class Server:
         self.requests.append((first, headers, body))
 
     def close(self):
-        self.client_gone.set()
+        self.closing.set()
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
@@ -342,12 +344,12 @@ def test_credentials_in_the_address_are_sent_as_a_header(server, transport):
 
 
 def hang(server, connection):
-    server.client_gone.wait(BOUND_S)
+    server.closing.wait(BOUND_S)
 
 
 def hang_after_reading(server, connection):
     server.read(connection)
-    server.client_gone.wait(BOUND_S)
+    server.closing.wait(BOUND_S)
 
 
 def drip(at_once, slowly):
@@ -356,7 +358,7 @@ def drip(at_once, slowly):
         connection.sendall(at_once)
         for byte in slowly:
             connection.sendall(bytes([byte]))
-            server.client_gone.wait(0.05)
+            server.closing.wait(0.05)
 
     return serve
 
@@ -439,7 +441,7 @@ def test_after_a_timeout_the_next_request_gets_through(server, transport):
         made.read(connection)
         if not slow.is_set():
             slow.set()
-            made.client_gone.wait(BOUND_S)
+            made.closing.wait(BOUND_S)
         connection.sendall(ANSWER)
 
     made = server(serve)

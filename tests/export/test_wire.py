@@ -558,7 +558,9 @@ def test_a_line_that_fits_is_left_as_it_is():
 
 
 def cut_bytes(span):
-    (found,) = [a.value.int_value for a in span.attributes if a.key == "observation.cut_bytes"]
+    (found,) = [
+        a.value.int_value for a in span.attributes if a.key == semconv.OBSERVATION_CUT_BYTES
+    ]
     return found
 
 
@@ -691,7 +693,7 @@ def test_who_and_what_the_span_was_for_is_kept_to_the_last():
     line = line_of(attributes=[*many[:500], *(attribute(key, "v") for key in kept), *many[500:]])
     smallest = next(s for n in range(0, 1000, 10) if (s := shortened(line, n)) is not None)
     assert size(smallest) < 350
-    assert [*kept, "observation.cut_bytes"] == [a.key for a in read(smallest).attributes]
+    assert [*kept, semconv.OBSERVATION_CUT_BYTES] == [a.key for a in read(smallest).attributes]
 
 
 def test_a_span_that_cannot_be_cut_to_its_room_is_none():

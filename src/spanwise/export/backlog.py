@@ -92,18 +92,22 @@ class Backlog:
         return own is not None and own.has_lost
 
     def waits(self) -> bool:
-        """Return whether lines are waiting in memory."""
+        """Return whether lines are in memory only: waiting, or taken to be brought elsewhere."""
         own = self._own.peek()
-        return own is not None and bool(own.waiting)
+        return own is not None and bool(own.waiting or own.taken)
 
     def take(self, most_lines: int) -> list[bytes]:
-        """Take lines out that cannot be written just now, to bring them somewhere else."""
+        """Take lines out that cannot be written just now, to bring them somewhere else.
+
+        Whoever does must say with `give_back` what became of them.
+        """
         own = self._own.peek()
         taken: list[bytes] = []
         if own is None or not own.is_failing or not own.lock.acquire(blocking=False):
             return taken
         try:
             while len(taken) < most_lines and own.waiting:
+                own.taken += 1
                 taken.append(own.waiting.popleft())
         finally:
             own.lock.release()
@@ -111,10 +115,11 @@ class Backlog:
         return taken
 
     def give_back(self, lines: list[bytes]) -> None:
-        """Put lines back that could not be brought anywhere else."""
+        """Put those lines back that were taken and could not be brought anywhere else."""
         own = self._own.get()
         own.waiting.extendleft(reversed(lines))
         own.waiting_bytes += sum(map(len, lines))
+        own.taken = 0
         self._start(own)
 
     def exclusively(self, function: Callable[[], None]) -> None:
@@ -146,7 +151,7 @@ class Backlog:
         if own is None:
             return
         self.flush(timeout_s)
-        left = len(own.waiting)
+        left = len(own.waiting) + own.taken  # nobody will know what became of the latter
         if left:
             own.waiting.clear()
             own.has_lost = True
@@ -168,18 +173,18 @@ class Backlog:
 
     def _start(self, own: _Own) -> None:
         own.bell.put(None)
-        if own.thread is not None:
+        try:
+            own.permits.pop()
+        except IndexError:  # it runs, or another thread starts it just now
             return
         # The thread outlives the span that happens to be the first one that waits.
         token = _RUNTIME_CONTEXT.attach(Context())
         try:
-            thread = threading.Thread(
-                target=self._run, args=(own,), name=f"spanwise-{self.kind}", daemon=True
-            )
-            own.thread = thread
-            thread.start()
+            threading.Thread(
+                target=self._run, args=(own,), name=f"spanwise-{self.kind}-disk", daemon=True
+            ).start()
         except RuntimeError:  # at the exit no thread can be started any more
-            own.thread = None
+            own.permits.append(None)
             self._write_waiting(own)
         finally:
             _RUNTIME_CONTEXT.detach(token)
@@ -228,14 +233,15 @@ class _Own:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self.taken = 0
         self.written = 0
         self.waiting: deque[bytes] = deque()
         self.waiting_bytes = 0
+        self.taken = 0
         # Lines go to the thread at once while it is slow; they may go elsewhere while it fails.
         self.is_slow = False
         self.is_failing = False
         self.has_lost = False
-        self.thread: threading.Thread | None = None
+        # Whoever takes it out starts the thread.
+        self.permits: list[None] = [None]
         # No event or condition: the garbage collector may end a span inside of their locks.
         self.bell: queue.SimpleQueue[None] = queue.SimpleQueue()

@@ -26,13 +26,10 @@ class Request:
 
     Args:
         timeout_s: seconds for all of it.
-
-    Attributes:
-        answer: what has come back so far.
     """
 
     def __init__(self, timeout_s: float) -> None:
-        self.answer: Answer | None = None
+        self._answer: Answer | None = None
         self._timeout_s = timeout_s
         self._deadline_s = time.monotonic() + timeout_s
         self._lock = threading.Lock()
@@ -60,23 +57,29 @@ class Request:
         if is_over:
             raise TimeoutError
 
+    def came(self, answer: Answer) -> None:
+        """Note what has come back so far, unless the time is up: then it was cut off by us."""
+        with self._lock:
+            if not self._is_over:
+                self._answer = answer
+
     def wait(self, grace_s: float) -> Answer:
         """Return what has come back when it has ended, or when its time and the grace are up."""
-        if not self._ended.wait(self.left_s() + grace_s):
-            with self._lock:
-                self._is_over = True
-                if self._socket is not None:
-                    with contextlib.suppress(OSError):  # it was closed by the other side
-                        self._socket.shutdown(socket.SHUT_RDWR)
-        return self.answer or Answer(fault=self._time_is_up())
+        self._ended.wait(self.left_s() + grace_s)
+        with self._lock:
+            self._is_over = True
+            if self._socket is not None:
+                with contextlib.suppress(OSError):  # it was closed by the other side
+                    self._socket.shutdown(socket.SHUT_RDWR)
+        return self._answer or Answer(fault=self._time_is_up())
 
     def run(self, send: Callable[[Request], Answer]) -> None:
         """Send it, and note what comes back, or why nothing does."""
         try:
-            self.answer = send(self)
+            self.came(send(self))
         except Exception as error:  # noqa: BLE001 - whatever it was, nothing has answered
-            if self.answer is None:
-                self.answer = Answer(fault=self._why(error))
+            if self._answer is None:
+                self.came(Answer(fault=self._why(error)))
         finally:
             with self._lock:
                 used, self._socket = self._socket, None
@@ -111,12 +114,12 @@ class Line:
 
     Attributes:
         turn: held while a request is under way, also by one that nobody waits for any more.
-        request: the one that is, or was last, under way.
     """
 
     def __init__(self) -> None:
         self.turn = threading.Lock()
-        self.request: Request | None = None
+        self._request: Request | None = None
+        self._connection: Any = None
 
     def carry(
         self, send: Callable[[Request], Answer], timeout_s: float, grace_s: float = 0.0
@@ -133,13 +136,31 @@ class Line:
         request = Request(min(timeout_s, _LONGEST_TIMEOUT_S))
         if not self.turn.acquire(timeout=request.left_s()):
             return Answer(fault="the request before it has not ended")
-        self.request = request
+        self._request = request
         try:
             self._start(send, request)
         except BaseException:  # interrupted by the program, perhaps before there was a thread
             self._give_back()
             raise
         return request.wait(grace_s)
+
+    def uses(self, connection: Any, connected: Any) -> None:
+        """Learn which connection of urllib3, and which socket, the request under way runs over.
+
+        Raises:
+            TimeoutError: its time is up.
+        """
+        if self._connection is not connection:
+            self.disconnect()
+            self._connection = connection
+        if self._request is not None:
+            self._request.uses(connected)
+
+    def disconnect(self) -> None:
+        """Close the connection that is kept; urllib3 would only when it is collected."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     def _start(self, send: Callable[[Request], Answer], request: Request) -> None:
         def run() -> None:
@@ -163,7 +184,7 @@ class Line:
 
 
 def watch(manager: Any, line: Line) -> None:
-    """Have the connections of a urllib3 manager tell the request under way which socket it uses."""
+    """Have the connections of a urllib3 manager tell which one of them is used."""
 
     def watched(pool: Any) -> Any:
         class Connection(pool.ConnectionCls):  # type: ignore[misc]
@@ -171,7 +192,7 @@ def watch(manager: Any, line: Line) -> None:
                 # Before there is TLS, or a tunnel through a proxy: those may take long, too.
                 made = super()._new_conn()
                 try:
-                    _told(made)
+                    line.uses(self, made)
                 except BaseException:
                     made.close()
                     raise
@@ -179,14 +200,10 @@ def watch(manager: Any, line: Line) -> None:
 
             def putrequest(self, *args: Any, **options: Any) -> None:
                 if self.sock is not None:  # kept from the request before
-                    _told(self.sock)
+                    line.uses(self, self.sock)
                 super().putrequest(*args, **options)
 
         return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
-
-    def _told(connected: Any) -> None:
-        if line.request is not None:
-            line.request.uses(connected)
 
     manager.pool_classes_by_scheme = {
         scheme: watched(pool) for scheme, pool in manager.pool_classes_by_scheme.items()

@@ -23,11 +23,13 @@ class Parcel:
         line: as it was read.
         content: what the courier makes of it; None where it is nothing that can be sent.
         size: in bytes, as part of a request.
+        whole: the line of which this one is what was left when it was cut; None where it is whole.
     """
 
     line: Line
     content: Any
     size: int
+    whole: Line | None = None
 
 
 class Courier(Protocol):
@@ -113,11 +115,12 @@ class Delivery:
         Raises:
             AwayError: the destination takes nothing; what is settled was told.
         """
-        todo = list(self._requests([self._packed(line, keep) for line in lines]))
+        todo = list(self._requests([self._packed(line) for line in lines]))
         todo.reverse()
         while todo:
             parcels = todo.pop()
             sendable = [parcel for parcel in parcels if parcel.content is not None]
+            is_refused = False
             if sendable:
                 answer = self._courier.send(sendable)
                 verdict = self._courier.judge(answer)
@@ -129,40 +132,47 @@ class Delivery:
                     half = len(parcels) // 2
                     todo += [parcels[half:], parcels[:half]]
                     continue
-                elif verdict.action is Action.SPLIT and (cut := self._cut(parcels[0], keep)):
+                elif verdict.action is Action.SPLIT and (cut := self._cut(parcels[0])):
                     todo.append([cut])
                     continue
                 else:
-                    self._refused(parcels[0].line, answer, verdict, keep)
+                    is_refused = True
+                    with _guard.guard("courier.refused"):
+                        self._courier.refused(parcels[0].line, answer, verdict)
+            # Only now: what has to be sent again is read, packed and cut again, too.
+            for parcel in parcels:
+                self._put_aside(parcel, keep, is_refused=is_refused)
             settle(parcels[-1].line, len(parcels))
 
-    def _packed(self, line: Line, keep: Callable[[Line], None]) -> Parcel:
+    def _packed(self, line: Line) -> Parcel:
         parcel = self._courier.pack(line)
-        if parcel.content is None:
-            _state.count(f"unreadable.{self._courier.kind}")
-        elif parcel.size > self._courier.most_bytes:
-            return self._cut(parcel, keep) or self._given_up(parcel, keep)
-        return parcel
+        if parcel.content is None or parcel.size <= self._courier.most_bytes:
+            return parcel
+        return self._cut(parcel) or Parcel(line, None, 0, whole=line)
 
-    def _cut(self, parcel: Parcel, keep: Callable[[Line], None]) -> Parcel | None:
-        """Return a smaller one in its stead, the whole of which is kept; None below a minimum."""
+    def _cut(self, parcel: Parcel) -> Parcel | None:
+        """Return a smaller one in its stead; None below a minimum."""
         most_bytes = min(self._courier.most_bytes, parcel.size // 2)
         shorter = self._courier.shorten(parcel.line, most_bytes)
         if shorter is None:
             return None
-        if not parcel.line.is_cut:
-            keep(parcel.line)
-            _state.count(f"cut.{self._courier.kind}")
+        return replace(self._courier.pack(shorter), whole=parcel.whole or parcel.line)
+
+    def _put_aside(self, parcel: Parcel, keep: Callable[[Line], None], *, is_refused: bool) -> None:
+        """Keep, and count, what was settled without having arrived, or not as a whole."""
+        kind = self._courier.kind
+        if is_refused or (parcel.content is None and parcel.whole is not None):
+            keep(parcel.whole or parcel.line)
+            _state.count(f"refused.{kind}")
+        elif parcel.content is None:
+            _state.count(f"unreadable.{kind}")
+        elif parcel.whole is not None:
+            keep(parcel.whole)
+            _state.count(f"cut.{kind}")
             _guard.warn(
-                f"cut.{self._courier.kind}",
+                f"cut.{kind}",
                 f"what is too large for {self._courier.target} is cut; the whole of it is kept",
             )
-        return self._courier.pack(replace(shorter, is_cut=True))
-
-    def _given_up(self, parcel: Parcel, keep: Callable[[Line], None]) -> Parcel:
-        keep(parcel.line)
-        _state.count(f"refused.{self._courier.kind}")
-        return Parcel(parcel.line, None, 0)
 
     def _requests(self, parcels: list[Parcel]) -> Iterator[list[Parcel]]:
         group: list[Parcel] = []
@@ -188,12 +198,3 @@ class Delivery:
                 f"rejected.{self._courier.kind}",
                 f"{self._courier.target} took a request, but {rejected} of it: {why[:300]}",
             )
-
-    def _refused(
-        self, line: Line, answer: Answer, verdict: Verdict, keep: Callable[[Line], None]
-    ) -> None:
-        if not line.is_cut:
-            keep(line)
-        _state.count(f"refused.{self._courier.kind}")
-        with _guard.guard("courier.refused"):
-            self._courier.refused(line, answer, verdict)

@@ -42,13 +42,14 @@ def orphans(folders: list[Path]) -> Iterator[Segments]:
     Whoever takes one must end it.
     """
     for folder in folders:
-        for process, numbers in segments.processes(folder).items():
+        for process in segments.processes(folder):
             path = segments.lease_path(folder, process)
             lease = None if is_held_here(path) else Lease.of_dead(path)
             if lease is None:
                 continue
             found = Segments(folder, process, lease)
-            if numbers or started.are_noted(folder, process):
+            # Another one may have delivered it all since the folder was looked into.
+            if not found.is_empty or started.are_noted(folder, process):
                 yield found
             else:
                 found.end()
@@ -82,7 +83,8 @@ class Orphan:
         self._delivery = delivery
         self._keep = keep_in(source.folder, source.process)
         self._is_noted = started.are_noted(source.folder, source.process)
-        self._seen: set[str] = set()
+        # The last ones may have been delivered before their process could note that they ended.
+        self._seen = started.ids_in(source.settled_before()) if self._is_noted else set()
 
     def deliver_some(self, on_settled: Callable[[], None]) -> int:
         """Deliver the next lines; return how many bytes that were, 0 where all is delivered.
@@ -166,6 +168,7 @@ class Drainer:
         written = self._backlog.written()
         failures = own.failures
         if own.settled < written and own.thread is None:
+            own.is_idle = False
             self._start(own)
         while monotonic() < until:
             if own.thread is None or (own.is_parked and own.failures > failures):
@@ -186,7 +189,9 @@ class Drainer:
         own = self._own.get()
         until = monotonic() + timeout_s
         if own.thread is None and own.settled < self._backlog.written():
+            own.is_idle = False
             self._start(own)
+        own.closing_at = self._backlog.written()
         own.is_closing = True
         self.wake()
         while own.thread is not None and monotonic() < until:
@@ -195,16 +200,20 @@ class Drainer:
             self._let_go(own)
 
     def _start(self, own: _Own) -> None:
+        try:
+            own.permits.pop()
+        except IndexError:  # another thread starts it just now
+            return
         # The thread outlives the span that happens to be the first one.
         token = _RUNTIME_CONTEXT.attach(Context())
         try:
-            thread = threading.Thread(
+            own.thread = threading.Thread(
                 target=self._run, args=(own,), name=f"spanwise-{self._courier.kind}", daemon=True
             )
-            own.thread = thread
-            thread.start()
+            own.thread.start()
         except RuntimeError:  # at the exit no thread can be started; what is spooled stays there
             own.thread = None
+            own.permits.append(None)
         finally:
             _RUNTIME_CONTEXT.detach(token)
 
@@ -212,7 +221,7 @@ class Drainer:
         # Instrumentors of HTTP clients make spans of requests; ours are not the program's.
         _RUNTIME_CONTEXT.attach(context_api.set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
         try:
-            while not (own.is_closing and own.is_idle and not own.is_rung):
+            while not own.is_done:
                 if own.is_idle:
                     self._idle(own)
                 own.is_rung = own.is_idle = False
@@ -221,21 +230,25 @@ class Drainer:
         except Exception as error:  # noqa: BLE001 - what is spooled stays there
             _guard.swallow("drain", error)
         own.thread = None
+        own.permits.append(None)
 
     def _deliver_all(self, own: _Own) -> None:
         """Deliver until nothing is left; where the destination is away, wait for a while."""
         try:
             while True:
                 had_lines = self._deliver_own(own)
-                if not self._deliver_orphans(own) and not had_lines:
+                # At the close, what threads go on to make is left to the next process.
+                is_done = own.is_closing and own.settled >= own.closing_at
+                if not self._deliver_orphans(own) and (not had_lines or is_done):
                     break
             own.is_idle = True
+            own.is_done = own.is_closing and own.settled >= own.closing_at
         except AwayError as away:
             self._wait_for_destination(own, away.verdict)
         except Exception as error:  # noqa: BLE001 - tried again, as if the destination were away
             _guard.swallow("drain", error)
             self._wait_for_bell(own, own.retry.next())
-            own.is_idle = own.is_closing
+            own.is_done = own.is_closing
 
     def _deliver_own(self, own: _Own) -> bool:
         written = self._backlog.written()
@@ -318,8 +331,7 @@ class Drainer:
         own.is_parked = verdict.action is Action.PARK
         self._tell_away(own, verdict)
         if own.is_closing:  # what is left is there for the next process
-            own.is_idle = True
-            own.is_rung = False
+            own.is_done = True
             return
         _state.count(f"retried.{self._courier.kind}")
         pause_s = (own.park if own.is_parked else own.retry).next()
@@ -363,7 +375,7 @@ class Drainer:
                 orphan.end()
         self._backlog.exclusively(self._spool.close)
         self._courier.close()
-        own.is_closing = False
+        own.is_closing = own.is_done = False
         # What is left is whoever's who comes next, and may be this process once more.
         own.settled = self._backlog.written()
         own.scan_at = 0.0
@@ -374,6 +386,8 @@ class _Own:
 
     def __init__(self) -> None:
         self.thread: threading.Thread | None = None
+        # Whoever takes it out starts the thread.
+        self.permits: list[None] = [None]
         # Not an event or a condition: the garbage collector may end a span inside of their locks.
         self.bell: queue.SimpleQueue[None] = queue.SimpleQueue()
         self.is_rung = False
@@ -381,6 +395,8 @@ class _Own:
         self.is_probing = False
         self.failures = 0
         self.is_closing = False
+        self.closing_at = 0
+        self.is_done = False
         self.is_idle = True
         self.is_away = False
         self.is_parked = False

@@ -36,8 +36,11 @@ class GrpcTransport:
     """
 
     def __init__(self, destination: Destination) -> None:
-        # Imported here: a thread must not import while another one forks.
+        # Imported here: a thread must not import while another one forks. The private one is what
+        # gRPC itself imports with its first channel.
         import grpc
+        import grpc._channel
+        import grpc.experimental
         from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 
         self._grpc: Any = grpc

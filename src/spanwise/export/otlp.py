@@ -14,6 +14,7 @@ from spanwise.export.otlp_json import LineEncoder
 from spanwise.export.policy import Action, Answer, Verdict
 from spanwise.export.record import Record
 from spanwise.export.segments import Line
+from spanwise.export.shortening import shortened
 from spanwise.export.spooled import SpooledLines
 from spanwise.export.transports import transport_for
 
@@ -51,7 +52,7 @@ class OtlpCourier:
 
     def shorten(self, line: Line, most_bytes: int) -> Line | None:
         """Return the span with its longest texts cut."""
-        data = wire.shortened(line.data, most_bytes)
+        data = shortened(line.data, most_bytes)
         return None if data is None else replace(line, data=data)
 
     def send(self, parcels: Sequence[Parcel]) -> Answer:

@@ -1,4 +1,4 @@
-"""Spans as lines of OTLP-JSON: made of records, and of documents that others wrote.
+"""Records as lines of OTLP-JSON.
 
 Each line holds one span, before its resource, so that the lines of one file differ early.
 """
@@ -6,26 +6,21 @@ Each line holds one span, before its resource, so that the lines of one file dif
 from __future__ import annotations
 
 import binascii
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import orjson
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from spanwise import _raw_fields as raw
+from spanwise.export.protobuf import LARGEST_INT, MOST_NESTED
 from spanwise.export.record import Record
 
 BEGINNING: Final = b'{"resourceSpans":[{"scopeSpans":[{"spans":['
 BEHIND_SPAN: Final = b'],"scope":'
 
-# A request has seven messages around an attribute's value, and a mapping or a sequence in it adds
-# up to three; protobuf's readers refuse the whole request at more than a hundred.
-MOST_NESTED: Final = 30
-
 _REMEMBERED = 64
-_LARGEST_INT = 2**63 - 1
 _PRINTED_BITS = 2048  # 617 digits: Python can be told to print no more than 640
 
 _TRACE_FLAGS = 0xFF
@@ -54,7 +49,7 @@ class LineEncoder:
         """Return the record as a JSON object of one line, without a newline."""
         span = _span(record)
         resource = self._resource(record.resource, record.span.resource.schema_url)
-        return _line(_dumped(span), self._scope(record.scope), resource)
+        return line_of(dumped(span), self._scope(record.scope), resource)
 
     def _resource(self, resource: Mapping[str, Any], schema_url: str) -> bytes:
         known = self._resources.get((id(resource), schema_url))
@@ -64,7 +59,7 @@ class LineEncoder:
         content = _told_apart(resource, schema_url)
         made = self._equal_resources.get(content)
         if made is None:
-            made = _described({"attributes": _attributes(resource)}, schema_url)
+            made = with_schema({"attributes": _attributes(resource)}, schema_url)
             if content is not None:
                 _remember(self._equal_resources, content, made)
         _remember(self._resources, (id(resource), schema_url), (resource, made))
@@ -83,64 +78,25 @@ class LineEncoder:
             described["version"] = scope.version
         if attributes:
             described["attributes"] = _attributes(attributes)
-        made = _described(described, scope.schema_url)
+        made = with_schema(described, scope.schema_url)
         if not attributes:
             _remember(self._scopes, key, made)
         return made
 
 
-def canonical(document: Any) -> Iterator[bytes]:
-    """Yield a line for each span of an OTLP-JSON document, whoever wrote it.
-
-    Names may be in camel or in snake case, ids in hexadecimal or base64, enums by name or number.
-    What is no span is left out.
-    """
-    for group in _objects(_get(document, "resourceSpans", "resource_spans")):
-        resource = _described(_normal(_RESOURCE, group.get("resource")), _schema_url(group))
-        for scoped in _objects(_get(group, "scopeSpans", "scope_spans")):
-            scope = _described(_normal(_SCOPE, scoped.get("scope")), _schema_url(scoped))
-            for given in _objects(scoped.get("spans")):
-                try:
-                    span = normal_span(given)
-                except ValueError:
-                    continue
-                yield _line(_dumped(span), scope, resource)
-
-
-def normal_span(given: Any) -> dict[str, Any]:
-    """Return a span's JSON in the form of our lines; each of its parts has the type it must have.
-
-    Raises:
-        ValueError: it is none, or its ids are not ones.
-    """
-    span = _normal(_SPAN, given)
-    if not (
-        _is_id(span.get("traceId"), 32)
-        and _is_id(span.get("spanId"), 16)
-        and (not span.get("parentSpanId") or _is_id(span["parentSpanId"], 16, zero=True))
-    ):
-        raise ValueError("no span")
-    return span
-
-
-def in_order(span: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a span of that form with its fields in their places."""
-    return {name: span[name] for name, _ in _SPAN if name in span}
-
-
-def _line(span: bytes, scope: bytes, resource: bytes) -> bytes:
+def line_of(span: bytes, scope: bytes, resource: bytes) -> bytes:
     pieces = (BEGINNING, span, BEHIND_SPAN, scope, b'}],"resource":', resource, b"}]}")
     return b"".join(pieces)
 
 
-def _described(content: dict[str, Any], schema_url: Any) -> bytes:
+def with_schema(content: dict[str, Any], schema_url: Any) -> bytes:
     """Return a resource or a scope with the schema that stands beside it."""
     if not schema_url or not isinstance(schema_url, str):
-        return _dumped(content)
-    return b"".join((_dumped(content), b',"schemaUrl":', _dumped(schema_url)))
+        return dumped(content)
+    return b"".join((dumped(content), b',"schemaUrl":', dumped(schema_url)))
 
 
-def _dumped(document: Any) -> bytes:
+def dumped(document: Any) -> bytes:
     try:
         return orjson.dumps(document)
     except TypeError:
@@ -276,7 +232,7 @@ def _nanoseconds(time_ns: Any) -> str:
             time_ns = float.__int__(time_ns)
         else:
             time_ns = int.__index__(time_ns) if issubclass(kind, int) else 0
-    return str(min(max(time_ns, 0), _LARGEST_INT))
+    return str(min(max(time_ns, 0), LARGEST_INT))
 
 
 def _attributes(attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -299,7 +255,7 @@ def _key(key: Any) -> str:
         return str.__str__(key)
     if key is None or kind is bool or kind is float:
         return repr(key)
-    return _whole_number(key) if kind is int else _named(key)
+    return whole_number(key) if kind is int else _named(key)
 
 
 def _value(value: Any, depth: int) -> dict[str, Any]:
@@ -312,10 +268,10 @@ def _value(value: Any, depth: int) -> dict[str, Any]:
         return {"boolValue": value}
     if issubclass(kind, int):
         number = int.__index__(value)
-        is_held = -_LARGEST_INT - 1 <= number <= _LARGEST_INT
-        return {"intValue" if is_held else "stringValue": _whole_number(number)}
+        is_held = -LARGEST_INT - 1 <= number <= LARGEST_INT
+        return {"intValue" if is_held else "stringValue": whole_number(number)}
     if issubclass(kind, float):
-        return {"doubleValue": _json_number(float.__float__(value))}
+        return {"doubleValue": json_number(float.__float__(value))}
     if issubclass(kind, str):
         return {"stringValue": str.__str__(value)}
     if issubclass(kind, bytes):
@@ -327,7 +283,7 @@ def _value(value: Any, depth: int) -> dict[str, Any]:
     else:
         return _mapping(value, kind, depth)
     if depth >= MOST_NESTED:
-        return {"stringValue": _deep_text(value)}
+        return {"stringValue": deep_text(value)}
     return {"arrayValue": {"values": [_value(item, depth + 1) for item in items]}}
 
 
@@ -343,11 +299,11 @@ def _mapping(value: Any, kind: type, depth: int) -> dict[str, Any]:
     except Exception:  # noqa: BLE001 - a mapping of another kind does what it likes
         return {"stringValue": _named(value)}
     if depth >= MOST_NESTED:
-        return {"stringValue": _deep_text(value)}
+        return {"stringValue": deep_text(value)}
     return {"kvlistValue": {"values": _key_values(items, depth + 1)}}
 
 
-def _deep_text(value: Any) -> str:
+def deep_text(value: Any) -> str:
     try:
         return orjson.dumps(value, default=_named, option=_AS_TEXT).decode()
     except TypeError:  # deeper than that goes, too
@@ -358,157 +314,12 @@ def _named(value: Any) -> str:
     return f"<{raw.type_name(type(value))} object>"
 
 
-def _whole_number(number: int) -> str:
+def whole_number(number: int) -> str:
     bits = number.bit_length()
     return str(number) if bits <= _PRINTED_BITS else f"<int of {bits} bits>"
 
 
-def _json_number(number: float) -> float | str:
+def json_number(number: float) -> float | str:
     if number - number == 0:
         return number
     return "NaN" if number != number else "Infinity" if number > 0 else "-Infinity"
-
-
-# What others wrote, in the form of our lines.
-
-_Fields: TypeAlias = tuple[tuple[str, str], ...]
-
-
-def _fields(*names: str) -> _Fields:
-    return tuple((name, re.sub("(?=[A-Z])", "_", name).lower()) for name in names)
-
-
-# The fields of each message by both of their names, in the order in which a line has them.
-_STATUS = _fields("message", "code")
-_EVENT = _fields("timeUnixNano", "name", "attributes", "droppedAttributesCount")
-_LINK = _fields("traceId", "spanId", "traceState", "attributes", "droppedAttributesCount", "flags")
-_SPAN = _fields(
-    *("traceId", "spanId", "traceState", "parentSpanId", "flags", "name", "kind"),
-    *("startTimeUnixNano", "endTimeUnixNano", "attributes", "droppedAttributesCount"),
-    *("events", "droppedEventsCount", "links", "droppedLinksCount", "status"),
-)
-_ENTITY = _fields("schemaUrl", "type", "idKeys", "descriptionKeys")
-_RESOURCE = _fields("attributes", "droppedAttributesCount", "entityRefs")
-_SCOPE = _fields("name", "version", "attributes", "droppedAttributesCount")
-_VALUE_NAMES = {
-    spelling: names[0]
-    for names in _fields(
-        *("stringValue", "boolValue", "intValue", "doubleValue"),
-        *("arrayValue", "kvlistValue", "bytesValue"),
-    )
-    for spelling in names
-}
-_ENUMS = {
-    name: number
-    for prefix, names in (
-        ("SPAN_KIND", ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")),
-        ("STATUS_CODE", ("UNSET", "OK", "ERROR")),
-    )
-    for number, name in enumerate(f"{prefix}_{name}" for name in names)
-}
-_BASE64_LENGTHS = frozenset({11, 12, 22, 24})  # of 8 and 16 bytes, with and without padding
-_HEXADECIMAL = re.compile("[0-9a-f]+")
-
-
-def _get(document: Any, name: str, other_name: str) -> Any:
-    if type(document) is not dict:
-        return None
-    value = document.get(name)
-    return document.get(other_name) if value is None else value
-
-
-def _schema_url(document: dict[str, Any]) -> Any:
-    return _get(document, "schemaUrl", "schema_url")
-
-
-def _is_id(value: Any, digits: int, *, zero: bool = False) -> bool:
-    is_id = type(value) is str and len(value) == digits and _HEXADECIMAL.fullmatch(value)
-    return bool(is_id) and (zero or bool(value.strip("0")))
-
-
-def _objects(values: Any) -> list[dict[str, Any]]:
-    return [v for v in values if type(v) is dict] if type(values) is list else []
-
-
-def _normal(fields: _Fields, given: Any) -> dict[str, Any]:
-    """Return what the protocol knows of a message."""
-    described = {}
-    for name, other_name in fields:
-        value = _get(given, name, other_name)
-        if value is not None:
-            described[name] = _NORMAL.get(name, _scalar)(value)
-    return described
-
-
-def _scalar(value: Any) -> Any:
-    kind = type(value)
-    if kind is float:
-        return _json_number(value)
-    if kind is int:
-        return value if abs(value) <= _LARGEST_INT else _whole_number(value)
-    return value if kind is str or kind is bool else None
-
-
-def _texts(values: Any) -> list[str]:
-    return [v for v in values if type(v) is str] if type(values) is list else []
-
-
-def _id(value: Any) -> Any:
-    if type(value) is str and len(value) in _BASE64_LENGTHS:
-        try:
-            return binascii.a2b_base64(value.replace("-", "+").replace("_", "/") + "==").hex()
-        except ValueError:
-            return value
-    return value.lower() if type(value) is str else None
-
-
-def _enum(value: Any) -> Any:
-    return _ENUMS.get(value, value) if type(value) is str else _scalar(value)
-
-
-def _normal_key_values(items: Any, depth: int = 0) -> list[dict[str, Any]]:
-    described = []
-    for item in _objects(items):
-        key, value = item.get("key"), item.get("value")
-        entry: dict[str, Any] = {"key": key if type(key) is str else ""}
-        if value is not None:
-            entry["value"] = _normal_value(value, depth)
-        described.append(entry)
-    return described
-
-
-def _normal_value(value: Any, depth: int) -> dict[str, Any]:
-    for spelling, content in value.items() if type(value) is dict else ():
-        name = _VALUE_NAMES.get(spelling)
-        if name is None or content is None:
-            continue
-        if name not in ("arrayValue", "kvlistValue"):
-            return {name: _scalar(content)}
-        if depth >= MOST_NESTED:
-            return {"stringValue": _deep_text({name: content})}
-        items = content.get("values") if type(content) is dict else None
-        if name == "kvlistValue":
-            return {name: {"values": _normal_key_values(items, depth + 1)}}
-        values = items if type(items) is list else []
-        return {name: {"values": [_normal_value(item, depth + 1) for item in values]}}
-    return {}
-
-
-def _several(fields: _Fields) -> Callable[[Any], Any]:
-    return lambda values: [_normal(fields, value) for value in _objects(values)]
-
-
-_NORMAL: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "traceId": _id,
-    "spanId": _id,
-    "parentSpanId": _id,
-    "kind": _enum,
-    "code": _enum,
-    "attributes": _normal_key_values,
-    "events": _several(_EVENT),
-    "links": _several(_LINK),
-    "status": lambda status: _normal(_STATUS, status),
-    "entityRefs": _several(_ENTITY),
-    "idKeys": _texts,
-    "descriptionKeys": _texts,
-}

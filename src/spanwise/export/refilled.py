@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from spanwise import _state, semconv
-from spanwise.export import otlp_json
+from spanwise.export.foreign_otlp import canonical
 from spanwise.export.segments import Line, intact
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -45,9 +45,9 @@ def lines_in(paths: list[Path]) -> Iterator[Line]:
     for path in paths:
         for document in _documents(path):
             if isinstance(document, Mapping) and "resourceSpans" in _spelled(document):
-                found = list(otlp_json.canonical(document))
+                found = list(canonical(document))
             elif isinstance(document, Mapping) and "id" in document and "trace_id" in document:
-                found = list(otlp_json.canonical(_from_observation(document, resources)))
+                found = list(canonical(_from_observation(document, resources)))
             elif isinstance(document, Mapping) and "trace_id" in document:
                 continue
             else:

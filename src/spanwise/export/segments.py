@@ -48,14 +48,12 @@ class Line:
         number: of the segment.
         end: offset in the segment up to which all is settled once this line is.
         torn: how many damaged lines were skipped before it, since the beginning of this read.
-        is_cut: it is not what was read, but that with its longest parts cut.
     """
 
     data: bytes
     number: int = 0
     end: int = 0
     torn: int = 0
-    is_cut: bool = False
 
 
 def sealed(text: bytes) -> bytes:
@@ -137,6 +135,18 @@ def processes(folder: Path) -> dict[str, list[int]]:
     return {process: sorted(numbers) for process, (_, numbers) in ordered}
 
 
+def _numbers(folder: Path, process: str) -> list[int]:
+    """Return the numbers of one process's segments, without a look at each file of all others."""
+    found = []
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):  # noqa: PTH208 - a folder may hold very many
+            if name.startswith(process):
+                match = _NAME.fullmatch(name)
+                if match is not None and match["process"] == process and match["number"]:
+                    found.append(int(match["number"]))
+    return sorted(found)
+
+
 class Segments:
     """What one process spooled, read in order under its lease.
 
@@ -146,7 +156,8 @@ class Segments:
         lease: held by the current process.
 
     Attributes:
-        settled: how many lines were settled since this object was made.
+        is_empty: there was no segment when this object was made.
+        settled: how many lines were settled since then.
     """
 
     def __init__(self, folder: Path, process: str, lease: Lease) -> None:
@@ -154,7 +165,9 @@ class Segments:
         self.process = process
         self.lease = lease
         self._number, self._offset = lease.cursor()
-        numbers = processes(folder).get(process) or [FIRST]
+        numbers = _numbers(folder, process)
+        self.is_empty = not numbers
+        numbers = numbers or [FIRST]
         self._last = numbers[-1]
         self._torn = 0
         self.settled = 0
@@ -197,6 +210,12 @@ class Segments:
                 self._number, self._offset = self._number + 1, 0
         return []
 
+    def settled_before(self) -> list[Line]:
+        """Return the lines of the segment to be read next that were settled already."""
+        with contextlib.suppress(OSError):
+            return [line for line in lines_of(self._path()) if line.end <= self._offset]
+        return []
+
     def settle(self, line: Line, count: int) -> None:
         """Remember that this line, and all before it, need not be read again.
 
@@ -212,7 +231,7 @@ class Segments:
     def size(self) -> int:
         """Return how many bytes are waiting to be read."""
         waiting = 0
-        for number in processes(self.folder).get(self.process, []):
+        for number in _numbers(self.folder, self.process):
             if number >= self._number:
                 with contextlib.suppress(OSError):
                     waiting += segment_path(self.folder, self.process, number).stat().st_size
@@ -221,14 +240,13 @@ class Segments:
 
     def end(self) -> None:
         """Give the lease back; where no segment is left the lock file goes, too."""
-        is_empty = not processes(self.folder).get(self.process)
-        self.lease.release(remove=is_empty)
+        self.lease.release(remove=not _numbers(self.folder, self.process))
 
     def _path(self) -> Path:
         return segment_path(self.folder, self.process, self._number)
 
     def _next_number(self, default: int) -> int:
-        numbers = processes(self.folder).get(self.process, [])
+        numbers = _numbers(self.folder, self.process)
         return next((number for number in numbers if number > self._number), default)
 
     def _next(

@@ -62,19 +62,23 @@ class StartedSpans:
         """Let the file go, and take it away where no span is open."""
         self._backlog.close(timeout_s)
         own = self._own.get()
-        file, own.file = own.file, None
-        if file is not None and not own.open:
-            with contextlib.suppress(OSError):
-                file.path.unlink()
+        if own.file is not None:
+            own.file.close()
+            if not own.open:
+                with contextlib.suppress(OSError):
+                    own.file.path.unlink()
 
     def _write(self, line: bytes) -> None:
         own = self._own.get()
         path = self._path()
         if own.file is None or own.file.path != path:
-            own.file = LineFile(path)
+            before, own.file = own.file, LineFile(path)
             for other in list(own.open.values()):
                 if sealed(other) != line:
                     own.file.append(sealed(other))
+            if before is not None:  # else they are open in both, whatever becomes of them
+                with contextlib.suppress(OSError):
+                    before.path.unlink()
         elif own.file.size() > _MOST_BYTES:
             _rewrite(path, [sealed(other) for other in list(own.open.values())])
         own.file.append(line)

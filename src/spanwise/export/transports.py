@@ -69,9 +69,12 @@ class HttpTransport:
         )
 
     def close(self) -> None:
-        """Close the connection that is kept; another request would make another."""
-        if self._pid == os.getpid():
+        """Close the connection that is kept, unless it is in use; a request would make another."""
+        if self._pid == os.getpid() and self._line.turn.acquire(blocking=False):
+            self._line.disconnect()
+            # Now, and not when the interpreter takes its modules apart.
             self._session.close()
+            self._line.turn.release()
 
     def _begin(self) -> None:
         # What the parent of a forked child has is left alone: the connection is not ours.
@@ -82,7 +85,7 @@ class HttpTransport:
 
     def _send(self, body: bytes, url: str, headers: Mapping[str, str], request: Request) -> Answer:
         if time.monotonic() - self._last_used_s > _LONGEST_IDLE_S:
-            self._session.close()
+            self._line.disconnect()
         destination = self._destination
         certificate, key = destination.client_certificate, destination.client_key
         with self._session.post(
@@ -103,7 +106,7 @@ class HttpTransport:
                 content_type=response.headers.get("Content-Type", ""),
             )
             # The server has decided; whether all of its answer comes changes nothing.
-            request.answer = replace(answer, fault="its answer did not come to an end")
+            request.came(replace(answer, fault="its answer did not come to an end"))
             content = bytearray()
             for piece in response.iter_content(LONGEST_BODY):
                 content += piece

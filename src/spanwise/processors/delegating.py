@@ -176,6 +176,7 @@ class DelegatingSpanProcessor(SpanProcessor):
             return True
         until = monotonic() + timeout_millis / 1000
         arrived = not self._has_lost
+        self.wake()
         if wiring.recordings is not None:
             arrived = wiring.recordings.flush(timeout_millis / 1000) and arrived
         for sink in wiring.sinks:
@@ -295,8 +296,13 @@ def _close(wiring: Wiring) -> None:
     if wiring.recordings is not None:
         wiring.recordings.close()
     for sink in wiring.sinks:
+        with _guard.guard("sink.wake"):
+            sink.wake()
+    for number, sink in enumerate(wiring.sinks):
+        # A destination that is away leaves the others their share of the time.
+        left_s = max(0.0, until - monotonic())
         with _guard.guard("sink.close"):
-            sink.close(max(0.0, until - monotonic()))
+            sink.close(left_s / (len(wiring.sinks) - number))
 
 
 def _stamp(span: Span, scope: Scope) -> None:

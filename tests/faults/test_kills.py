@@ -1,0 +1,506 @@
+"""What a process leaves behind, however it ends: its spans arrive all the same, and once."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from support.faulty_collector import Behaviour, FaultyCollector
+from support.programs import (
+    Outcome,
+    Programs,
+    ended,
+    outcome,
+    repeated_requests,
+    wait_until,
+)
+from support.receiver import Receiver, attributes
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no such signals")
+
+# Two threads, so that one may be in the midst of a span when the other one ends the process.
+THREADS = 2
+PROGRAM = """
+import ctypes, os, resource, signal, sys
+import spanwise
+from support.producer import append, in_background, work, work_forever, works
+
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+spanwise.configure()
+in_background(work_forever)
+works(300)
+"""
+# The program's last lines, the signal that is sent to it then, and the exit code that it has.
+ENDINGS = {
+    "SIGTERM": ("work_forever()", signal.SIGTERM, -signal.SIGTERM),
+    "SIGTERM, a handler that returns": (
+        """
+is_told = False
+def handle(*_):
+    global is_told
+    work()
+    append(sys.argv[1], "handled")
+    is_told = True
+signal.signal(signal.SIGTERM, handle)
+append(sys.argv[1], "waiting ")
+while not is_told:
+    work()
+""",
+        signal.SIGTERM,
+        0,
+    ),
+    "SIGTERM, a handler that exits": (
+        """
+def handle(*_):
+    work()
+    append(sys.argv[1], "handled")
+    sys.exit(3)
+signal.signal(signal.SIGTERM, handle)
+append(sys.argv[1], "waiting ")
+work_forever()
+""",
+        signal.SIGTERM,
+        3,
+    ),
+    "SIGKILL": ("work_forever()", signal.SIGKILL, -signal.SIGKILL),
+    "os._exit": ("os._exit(4)", None, 4),
+    "os.abort": ("os.abort()", None, -signal.SIGABRT),
+    "a fault of memory": ("ctypes.string_at(0)", None, -signal.SIGSEGV),
+    "SIGSEGV": ("os.kill(os.getpid(), signal.SIGSEGV)", None, -signal.SIGSEGV),
+    "an exit beside daemon threads": ("in_background(work_forever)", None, 0),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_what_ended_before_its_process_did_arrives_afterwards(tmp_path, ending):
+    """With the collector away meanwhile: it is in the files and recordings, and is sent later."""
+    last_lines, number, exit_code = ENDINGS[ending]
+    told, traces, calls = tmp_path / "told", tmp_path / "traces", tmp_path / "calls.jsonl"
+    settings = {"SPANWISE_TRACES_DIR": str(traces), "SPANWISE_RECORD": str(calls)}
+    with FaultyCollector() as collector, Programs(tmp_path, collector.url, **settings) as programs:
+        collector.down()
+        process = programs.start(PROGRAM + last_lines, told)
+        if number is not None:
+            programs.wait_for(300 * THREADS)
+            if "handler" in ending:
+                wait_until(told.exists)
+            process.send_signal(number)
+        assert exit_code == ended(process)
+        if "handler" in ending:
+            assert "waiting handled" == told.read_text()
+        reported = set(programs.reported())
+        assert len(reported) >= 300
+        assert programs.torn().total() <= 1
+
+        collector.up()
+        is_sent = ending in ("SIGKILL", "os._exit", "SIGTERM, a handler that returns")
+        assert 0 == (programs.run_send() if is_sent else programs.run_next_process())
+        arrived = len(collector.accepted)
+        assert Outcome(arrived) == outcome(collector, programs)
+        # Between the end of a span and the report of it there is a moment.
+        assert arrived - len(reported) <= THREADS + 1
+        assert [] == programs.files("*.jsonl")
+
+    written, torn = lines_of(*traces.glob("observations*.jsonl"))
+    assert torn <= 1
+    assert set() == reported - {line["id"] for line in written}
+    assert len(written) == len({line["id"] for line in written})
+    recorded, torn = lines_of(calls)
+    assert torn <= 1
+    assert set() == programs.labels() - {line["kwargs"]["label"] for line in recorded}
+    assert len(recorded) == len({line["kwargs"]["label"] for line in recorded})
+
+
+def lines_of(*paths: Path) -> tuple[list[dict], int]:
+    """Return the whole lines of files, and how many were torn."""
+    whole, torn = [], 0
+    for path in paths:
+        for line in path.read_bytes().split(b"\n"):
+            try:
+                if line:
+                    whole.append(json.loads(line))
+            except ValueError:
+                torn += 1
+    return whole, torn
+
+
+# One process that has imported everything forks those that are killed: so they start at once.
+KILLER = """
+import os, random, signal, sys, threading, time
+import requests
+import spanwise, spanwise._pipeline
+from support.producer import in_background, work
+
+signal.alarm(0)
+spanwise.configure(enabled=False)
+
+def work_often():
+    while True:
+        work(random.choice((0, 0, 0, 200_000)))
+        time.sleep(random.random() / 500)
+
+for kill in range(int(sys.argv[1])):
+    lives_s = 0.02 + random.random() / 5
+    child = os.fork()
+    if child == 0:
+        spanwise.configure(enabled=True)
+        in_background(work_often)
+        work_often()
+    time.sleep(lives_s)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.parametrize("kills", [10, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("collector_is", ["there", "away"])
+def test_whenever_processes_are_killed_what_ended_is_recovered(tmp_path, collector_is, kills):
+    """One after the other, at any moment: what each one reported arrives, and is in the files."""
+    record, traces, calls = tmp_path / "record", tmp_path / "traces", tmp_path / "calls.jsonl"
+    settings = {"SPANWISE_TRACES_DIR": str(traces), "SPANWISE_RECORD": str(calls)}
+    with (
+        FaultyCollector(record=record) as collector,
+        Programs(tmp_path, collector.url, **settings) as programs,
+    ):
+        if collector_is == "away":
+            collector.down()
+        assert 0 == programs.run(KILLER, kills)
+        print(programs.torn(), len(programs.reported()))
+        assert all(torn <= 1 for torn in programs.torn().values())
+        collector.up()
+        assert 0 == programs.run_next_process()
+        result = outcome(collector, programs)
+        reported = len(programs.reported())
+        assert reported > 0
+        assert (0, 0) == (result.lost, result.corrupt)
+        assert result.arrived - reported <= THREADS * kills
+        # Of a request that was under way at a kill, nobody knows whether it had arrived.
+        if collector_is == "away":
+            assert 0 == result.twice
+        assert repeated_requests(record) <= kills
+
+    written, torn = lines_of(*traces.glob("observations*.jsonl"))
+    assert torn <= kills
+    assert set() == set(programs.reported()) - {line["id"] for line in written}
+    recorded, torn = lines_of(calls)
+    print('TORN', torn)
+    assert torn <= kills
+    assert set() == programs.labels() - {line["kwargs"]["label"] for line in recorded}
+
+
+# Ends when it is killed, with two spans open, one inside of the other, beside one that has ended.
+OPEN = """
+import os, sys, time
+import spanwise
+from support.producer import append, current_id, report, works
+
+@spanwise.agent
+def outer(question):
+    works(3)
+    inner()
+
+@spanwise.tool
+def inner():
+    append(sys.argv[1], current_id())
+    time.sleep(90)
+
+spanwise.configure()
+outer("why?")
+"""
+INTERRUPTED = "observation.interrupted"
+ERROR = 2
+
+
+def names_in(receiver: Receiver) -> Counter[str]:
+    return Counter(span.name for span in receiver.spans())
+
+
+def test_spans_that_are_open_at_a_kill_arrive_as_interrupted(tmp_path, receiver):
+    """The nested one, too, each with an error and in its place; what had ended is as it was."""
+    told = tmp_path / "told"
+    with Programs(tmp_path, receiver.url, SPANWISE_LIVE="1") as programs:
+        process = programs.start(OPEN, told)
+        wait_until(told.exists)
+        process.kill()
+        assert -signal.SIGKILL == ended(process)
+        assert 0 == programs.run_next_process()
+        assert [] == programs.files("*.jsonl")
+    assert {"outer": 1, "inner": 1, "work": 3} == names_in(receiver)
+    spans = {span.name: span for span in receiver.spans()}
+    assert {"outer": True, "inner": True, "work": None} == {
+        name: attributes(span).get(INTERRUPTED) for name, span in spans.items()
+    }
+    assert (ERROR, ERROR) == (spans["outer"].status.code, spans["inner"].status.code)
+    assert spans["work"].status.code != ERROR
+    assert told.read_text() == spans["inner"].span_id.hex()
+    assert spans["outer"].span_id == spans["inner"].parent_span_id == spans["work"].parent_span_id
+    assert '{"question":"why?"}' == attributes(spans["outer"])["observation.input"]
+    assert spans["inner"].end_time_unix_nano >= spans["inner"].start_time_unix_nano > 0
+
+
+def test_spans_that_are_open_in_a_process_that_lives_are_not_sent(tmp_path, receiver):
+    """Another process leaves them alone until their own one is gone."""
+    told = tmp_path / "told"
+    with Programs(tmp_path, receiver.url, SPANWISE_LIVE="1") as programs:
+        process = programs.start(OPEN, told)
+        wait_until(told.exists)
+        assert (0, 0) == (programs.run_next_process(), programs.run_send())
+        wait_until(lambda: {"work": 3} == names_in(receiver))
+        process.kill()
+        ended(process)
+        assert 0 == programs.run_send()
+    assert {"outer": 1, "inner": 1, "work": 3} == names_in(receiver)
+
+
+def test_spans_that_are_open_at_a_kill_are_gone_unless_they_were_asked_for(tmp_path, receiver):
+    """Without SPANWISE_LIVE nothing is noted of a span that has not ended."""
+    told = tmp_path / "told"
+    with Programs(tmp_path, receiver.url) as programs:
+        process = programs.start(OPEN, told)
+        wait_until(told.exists)
+        assert [] == programs.files("*.open.jsonl")
+        process.kill()
+        ended(process)
+        assert 0 == programs.run_next_process()
+    assert {"work": 3} == names_in(receiver)
+
+
+@pytest.mark.parametrize("kills", [10, pytest.param(100, marks=pytest.mark.slow)])
+def test_whenever_processes_are_killed_no_span_arrives_as_both_ended_and_interrupted(
+    tmp_path, kills
+):
+    """What had ended is not told of as interrupted as well, whenever the kill comes."""
+    receiver = Receiver()
+    with Programs(tmp_path, "http://127.0.0.1:9", SPANWISE_LIVE="1") as programs:
+        assert 0 == programs.run(KILLER, kills)
+        programs.environment["SPANWISE_OTLP_ENDPOINT"] = receiver.url
+        assert 0 == programs.run_send()
+        reported = set(programs.reported())
+    receiver.close()
+    spans = receiver.spans()
+    interrupted = {span.span_id.hex() for span in spans if INTERRUPTED in attributes(span)}
+    assert len(spans) == len({span.span_id for span in spans})
+    assert set() == reported & interrupted
+    assert set() == reported - {span.span_id.hex() for span in spans}
+    assert len(interrupted) <= THREADS * kills
+
+
+# A span that its own process had delivered before it could note that it had ended.
+KILLED_BEFORE_THE_NOTE = """
+import os, signal
+import spanwise
+from spanwise.export.started import StartedSpans
+from support.producer import work
+
+end = StartedSpans.end
+ends = 0
+
+def killed(self, span_id):
+    global ends
+    ends += 1
+    if ends == 3:
+        assert spanwise.flush(30)
+        os.kill(os.getpid(), signal.SIGKILL)
+    end(self, span_id)
+
+StartedSpans.end = killed
+spanwise.configure()
+for _ in range(3):
+    work()
+"""
+
+
+def test_a_span_that_was_delivered_before_its_end_was_noted_is_not_interrupted(tmp_path, receiver):
+    """A kill between the two leaves it among the open ones."""
+    with Programs(tmp_path, receiver.url, SPANWISE_LIVE="1") as programs:
+        assert -signal.SIGKILL == programs.run(KILLED_BEFORE_THE_NOTE)
+        assert 3 == len(receiver.spans())
+        assert 0 == programs.run_next_process()
+    assert 3 == len(receiver.spans())
+
+
+ENDS_AFTER_THE_EXIT = """
+import atexit, threading
+import spanwise
+from support.producer import in_background
+
+is_closed, has_ended = threading.Event(), threading.Event()
+
+def late():
+    with spanwise.observe("late"):
+        is_open.set()
+        is_closed.wait(60)
+    has_ended.set()
+
+def let_it_end():
+    is_closed.set()
+    has_ended.wait(60)
+
+atexit.register(let_it_end)  # called after what was registered later
+is_open = threading.Event()
+spanwise.configure()
+in_background(late)
+is_open.wait(60)
+"""
+
+
+def test_a_span_that_ends_after_everything_was_closed_is_not_interrupted(tmp_path, receiver):
+    """A daemon thread ends it while the interpreter exits: it arrives as it ended, and once."""
+    with Programs(tmp_path, receiver.url, SPANWISE_LIVE="1") as programs:
+        assert 0 == programs.run(ENDS_AFTER_THE_EXIT)
+        assert 0 == programs.run_next_process()
+    (span,) = receiver.spans()
+    assert ("late", None) == (span.name, attributes(span).get(INTERRUPTED))
+
+
+# Makes spans that nobody takes, and is killed.
+KILLED = """
+import os, signal
+import spanwise
+from support.producer import works
+spanwise.configure()
+works(100)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_spans_wait_for_their_own_destination(tmp_path):
+    """Two applications share the root of their spools: neither one's spans go where the other's do."""
+    with (
+        FaultyCollector() as first,
+        FaultyCollector() as second,
+        Programs(tmp_path / "first", first.url) as killed,
+        Programs(tmp_path / "second", second.url) as other,
+    ):
+        other.use_spool_of(killed)
+        first.down()
+        assert -signal.SIGKILL == killed.run(KILLED)
+        assert -signal.SIGKILL == other.run(KILLED)
+        assert 0 == other.run_next_process()
+        assert Outcome(arrived=100) == outcome(second, other)
+        assert 1 == len(killed.files("*.jsonl"))
+
+        first.up()
+        assert 0 == other.run_next_process()
+        assert set() == first.accepted
+        assert 0 == killed.run_next_process()
+        assert Outcome(arrived=100) == outcome(first, killed)
+        assert Outcome(arrived=100) == outcome(second, other)
+
+
+def test_spans_wait_for_a_process_with_their_own_headers(tmp_path):
+    """At the same address: what was spooled for one key is never sent with another."""
+    with (
+        FaultyCollector() as collector,
+        Programs(tmp_path / "1", collector.url, SPANWISE_OTLP_HEADERS="x-key=one") as killed,
+        Programs(tmp_path / "2", collector.url, SPANWISE_OTLP_HEADERS="x-key=two") as other,
+    ):
+        other.use_spool_of(killed)
+        collector.down()
+        assert -signal.SIGKILL == killed.run(KILLED)
+        assert -signal.SIGKILL == other.run(KILLED)
+        collector.up()
+        assert 0 == other.run_next_process()
+        assert Outcome(arrived=100) == outcome(collector, other)
+        assert {"two"} == {request.headers["x-key"] for request in collector.requests}
+
+        assert 0 == killed.run_next_process()
+        assert Outcome(arrived=200) == outcome(collector, killed, other)
+        spans_by_key = Counter()
+        for request in collector.requests:
+            spans_by_key[request.headers["x-key"]] += request.spans
+        assert {"one": 100, "two": 100} == spans_by_key
+        assert not any(b"one" in path.read_bytes() for path in other.files("destination.json"))
+
+
+TWENTY_KILLED = """
+import os, signal
+import spanwise, spanwise._pipeline
+from support.producer import works
+
+for _ in range(20):
+    child = os.fork()
+    if child == 0:
+        spanwise.configure()
+        works(100)
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+"""
+
+
+def test_several_processes_share_what_dead_ones_left(tmp_path):
+    """One of the four is killed in the midst of it: a request of its own may come twice, no other."""
+    record = tmp_path / "record"
+    with FaultyCollector(record=record) as collector, Programs(tmp_path, collector.url) as programs:
+        collector.down()
+        assert 0 == programs.run(TWENTY_KILLED)
+        (folder,) = (path.parent for path in programs.files("destination.json"))
+        assert 20 == len(programs.files("*.lock"))
+        # What a process that is long gone may have left, and what only looks as if it lived.
+        (folder / f"host-{os.getpid()}-1-00000000.lock").write_text("no cursor")
+        some = programs.files("*.000001.jsonl")[0]
+        process = some.name.partition(".")[0]
+        host, _, started, salt = process.rsplit("-", 3)
+        for path in programs.files(f"{process}.*"):
+            _, dot, rest = path.name.partition(".")
+            path.rename(folder / f"{host}-{os.getpid()}-{started}-{salt}{dot}{rest}")
+        programs.files("*.lock")[-1].unlink()
+
+        collector.behaviour = Behaviour(fault="drip", drip_s=0.001)
+        collector.up()
+        killed = programs.start_next_process()
+        assert collector.wait_for(1, 60)
+        others = [programs.start_next_process() for _ in range(3)]
+        assert collector.wait_for(300, 60)
+        killed.kill()
+        assert [0, 0, 0] == [ended(process) for process in others]
+        assert 0 == programs.run_next_process()
+        result = outcome(collector, programs)
+        assert (2000, 0, 0) == (result.arrived, result.lost, result.corrupt)
+        assert repeated_requests(record) <= 1
+        assert [] == programs.files("*.jsonl") + programs.files("*.lock")
+
+
+EXITS = """
+import sys, time
+import spanwise
+from support.producer import append, works
+spanwise.configure()
+works(500)
+append(sys.argv[1], str(time.monotonic()))
+"""
+
+
+@pytest.mark.parametrize("collector_is", ["away", "hanging"])
+def test_a_collector_that_takes_nothing_holds_the_exit_up_for_two_seconds_at_most(
+    tmp_path, collector_is
+):
+    """Compared with an exit without a collector; all that is left arrives afterwards."""
+
+    def exit_s(programs: Programs, name: str) -> float:
+        assert 0 == programs.run(EXITS, tmp_path / name)
+        return time.monotonic() - float((tmp_path / name).read_text())
+
+    with FaultyCollector() as collector, Programs(tmp_path, collector.url) as programs:
+        with Programs(tmp_path / "none", "none", SPANWISE_TRACES_DIR=str(tmp_path)) as others:
+            without_s = exit_s(others, "without")
+        if collector_is == "away":
+            collector.down()
+        else:
+            collector.behaviour = Behaviour(fault="hang")
+        took_s = exit_s(programs, "with")
+        # Two seconds by contract; the rest is for a machine that is busy.
+        assert took_s - without_s < 2 + 4
+
+        collector.down()
+        collector.behaviour = Behaviour()
+        collector.up()
+        assert 0 == programs.run_next_process()
+        assert Outcome(arrived=500) == outcome(collector, programs)
