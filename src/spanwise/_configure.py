@@ -99,12 +99,15 @@ def shutdown() -> None:
 def stats() -> dict[str, int]:
     """Return the counters of this process, by name; one that is not there is zero.
 
-    `spans.started` and `spans.ended`; `written.<where>` and `exported.<where>` what arrived in
-    files or was acknowledged; `sent.<where>`, `retried.<where>` and `refused.<where>` what became
-    of feedback and the like; `lost.<where>`, `dropped.<why>` and `deleted.<what>` what did not;
-    `truncated` inputs, outputs and other texts that were cut; `masked` values in which something
-    was secret; `failures.<place>` faults of ours, or of the program's own hooks, that were
-    swallowed.
+    `spans.started` and `spans.ended`; `written.<where>` what is in files and in the spool,
+    `delayed.<where>` what had to wait for the disk; `exported.<where>` what was acknowledged,
+    `retried.<where>` how often a destination was tried again, `adopted.<where>` how many dead
+    processes had left something; `refused.<where>` and `rejected.<where>` what a destination would
+    not have, `cut.<where>` what was too large for it, `kept.spool` what of both is kept on the
+    disk; `lost.<where>`, `dropped.<why>`, `deleted.<what>`, `torn.spool` and `unreadable.<where>`
+    what did not arrive; `interrupted.spans` those that a kill left open; `truncated` inputs,
+    outputs and other texts that were cut; `masked` values in which something was secret;
+    `failures.<place>` faults of ours, or of the program's own hooks, that were swallowed.
     """
     return _state.counters()
 

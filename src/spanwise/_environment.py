@@ -44,7 +44,8 @@ class Environment:
 
 def _read_dotenv(path: Path) -> dict[str, str]:
     """Return our and OpenTelemetry's names of the file; a bad line is said once and skipped."""
-    if not path.is_file():
+    # Path.is_file() raises where the folder may not be looked into.
+    if not os.path.isfile(path):  # noqa: PTH113
         return {}
     # Imported when there is a file: most processes have none.
     import io

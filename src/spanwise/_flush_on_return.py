@@ -6,11 +6,14 @@ for the next one, or be gone with the disk.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
+import threading
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any, ParamSpec, TypeVar, overload
 
+from spanwise import _shells
 from spanwise._configure import flush
 from spanwise.errors import DecorationError
 
@@ -34,10 +37,11 @@ def flush_on_return(function: Any = None, /, *, timeout: float = TIMEOUT_S) -> A
     """Wait, when the function has returned or raised, until what it made is sent.
 
     A generator has returned when it is exhausted or closed. A coroutine waits in another thread,
-    so that its event loop goes on.
+    so that its event loop goes on. Kind and signature of the function are kept.
 
     Args:
-        function: a function, coroutine function, generator or async generator function.
+        function: a function, coroutine function, generator or async generator function, or a
+            method of any kind.
         timeout: seconds to wait at most; what is not sent by then stays in the spool.
 
     Raises:
@@ -48,16 +52,25 @@ def flush_on_return(function: Any = None, /, *, timeout: float = TIMEOUT_S) -> A
         raise TypeError(f"timeout must be a number of seconds, not {timeout!r}")
     if function is None:
         return functools.partial(flush_on_return, timeout=timeout)
-    if not callable(function):
-        raise DecorationError(f"flush_on_return decorates functions, not {function!r:.80}")
-    if inspect.isasyncgenfunction(function):
-        return functools.wraps(function)(_async_generator(function, timeout))
-    if inspect.iscoroutinefunction(function):
-        return functools.wraps(function)(_coroutine(function, timeout))
-    if inspect.isgeneratorfunction(function):
-        return functools.wraps(function)(_generator(function, timeout))
+    return _flushed(function, timeout)
 
-    @functools.wraps(function)
+
+def _flushed(function: Any, timeout: float) -> Any:
+    if isinstance(function, classmethod | staticmethod):
+        return type(function)(_flushed(function.__func__, timeout))
+    if inspect.isclass(function) or not callable(function):
+        raise DecorationError(f"flush_on_return decorates functions, not {function!r:.80}")
+    called = _shells.callee(function)
+    if inspect.isasyncgenfunction(called):
+        return functools.wraps(function)(_async_generator(function, timeout))
+    if inspect.iscoroutinefunction(called):
+        return functools.wraps(function)(_coroutine(function, timeout))
+    if inspect.isgeneratorfunction(called):
+        return functools.wraps(function)(_generator(function, timeout))
+    return functools.wraps(function)(_function(function, timeout))
+
+
+def _function(function: Any, timeout: float) -> Any:
     def flushed(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
@@ -82,35 +95,55 @@ def _coroutine(function: Any, timeout: float) -> Any:
         try:
             return await function(*args, **kwargs)
         finally:
-            await _flush_in_thread(timeout)
+            await _flush_aside(timeout)
 
     return flushed
 
 
 def _async_generator(function: Any, timeout: float) -> Any:
     async def flushed(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        inner = function(*args, **kwargs)
+        steps = function(*args, **kwargs)
+        # Hidden from the event loop, which would close it beside the outer one.
+        step = _shells.first_step(steps)
         try:
-            item = await inner.__anext__()
             while True:
+                item = await step
                 try:
-                    sent = yield item
-                except GeneratorExit:
-                    await inner.aclose()
-                    raise
+                    step = steps.asend((yield item))
                 except BaseException as error:  # noqa: BLE001 - it is the inner one's to handle
-                    item = await inner.athrow(error)
-                else:
-                    item = await inner.asend(sent)
+                    step = steps.athrow(error)
         except StopAsyncIteration:
             return
         finally:
-            await _flush_in_thread(timeout)
+            await _flush_aside(timeout)
 
     return flushed
 
 
-async def _flush_in_thread(timeout: float) -> None:
+async def _flush_aside(timeout: float) -> None:
+    """Flush in a thread, so that the event loop goes on.
+
+    In one of its own: the program may keep those of the loop's executor busy, or have shut it
+    down. Where there is no event loop of asyncio's, or no thread, it is waited for here.
+    """
     import asyncio  # whoever runs a coroutine has it; `import spanwise` does without
 
-    await asyncio.to_thread(flush, timeout)
+    def run() -> None:
+        try:
+            flush(timeout)
+        finally:
+            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(tell)
+
+    def tell() -> None:
+        if not is_over.done():  # it is when the task was cancelled
+            is_over.set_result(None)
+
+    try:
+        loop = asyncio.get_running_loop()
+        is_over = loop.create_future()
+        threading.Thread(target=run, name="spanwise-flush", daemon=True).start()
+    except RuntimeError:
+        flush(timeout)
+        return
+    await is_over

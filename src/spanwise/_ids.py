@@ -30,6 +30,9 @@ class _Pool(threading.local):
 
 
 _pool = _Pool()
+if hasattr(os, "register_at_fork"):
+    # A child may have the process id of an ancestor that is gone.
+    os.register_at_fork(after_in_child=lambda: setattr(_pool, "pid", 0))
 
 
 def random_trace_id() -> int:

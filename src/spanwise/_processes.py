@@ -1,13 +1,14 @@
 """What each process makes for itself, and which process that is.
 
-A forked child never works with its parent's. It is told by its process id, not only by a fork
-hook: a fork made in C runs no hooks.
+A forked child never works with its parent's. It is told by a fork hook, since it may have the
+process id of an ancestor that is gone, and by its process id: a fork made in C runs no hooks.
 """
 
 from __future__ import annotations
 
 import os
 import socket
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -30,6 +31,7 @@ class PerProcess(Generic[T]):
         self._let_go = let_go
         self._made: dict[int, T] = {}
         self._inherited: list[T] = []
+        _all.add(self)
 
     def get(self) -> T:
         """Return the value of this process."""
@@ -50,6 +52,22 @@ class PerProcess(Generic[T]):
                 if self._let_go is not None:
                     self._let_go(inherited)
         return found
+
+    def disown(self) -> None:
+        """Have what was made belong to no process id any more; called in a forked child."""
+        self._made = {-number: made for number, made in enumerate(self._made.values(), 1)}
+
+
+_all: weakref.WeakSet[PerProcess[Any]] = weakref.WeakSet()
+
+
+def _disown_all() -> None:
+    for own in tuple(_all):
+        own.disown()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_disown_all)
 
 
 def this_process() -> dict[str, Any]:

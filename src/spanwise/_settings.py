@@ -122,7 +122,10 @@ def _file(value: object) -> Path | None:
 
 def why_not_writable(folder: Path) -> str | None:
     """Return why files cannot be made in the folder, or None; nothing is created to find out."""
-    existing = folder.absolute()
+    try:
+        existing = folder.absolute()
+    except OSError:
+        return "the current folder is gone"
     fault = _why_impossible(existing)
     if fault:
         return fault

@@ -37,7 +37,7 @@ def wrap(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
 
 
 def _shell(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
-    called = _called(function)
+    called = callee(function)
     if inspect.isasyncgenfunction(called):
         return _async_generator(function, dataclasses.replace(plan, suspends=True))
     if inspect.isgeneratorfunction(called):
@@ -70,11 +70,11 @@ def _give_methods_of(function: Any, shell: Any) -> None:
 
 def is_stream(function: Callable[..., Any]) -> bool:
     """Return whether calls of the function yield chunks: it is a generator, async or not."""
-    called = _called(function)
+    called = callee(function)
     return inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called)
 
 
-def _called(function: Any) -> Any:
+def callee(function: Any) -> Any:
     """Return what a call of a partial or a callable object runs: inspect tells its kind."""
     while isinstance(function, functools.partial):
         function = function.func
@@ -224,7 +224,7 @@ def _async_generator(function: Callable[..., Any], plan: Plan) -> Callable[..., 
         del args, kwargs
         step: Any = None
         try:
-            step = _first_step(steps)
+            step = first_step(steps)
         except Exception as fault:  # noqa: BLE001 - ours: the event loop knows the body too
             _guard.swallow("shell.step", fault)
         while True:
@@ -274,7 +274,7 @@ def _async_generator(function: Callable[..., Any], plan: Plan) -> Callable[..., 
     return call
 
 
-def _first_step(steps: AsyncGenerator[Any, Any]) -> Any:
+def first_step(steps: AsyncGenerator[Any, Any]) -> Any:
     """Return the awaitable of the first step, with the generator hidden from the event loop.
 
     The loop's hooks are read when the first step is made. Registered, the inner generator would

@@ -572,9 +572,7 @@ def test_of_many_that_adopt_at_once_one_takes_each(tmp_path):
     """Of 50 dead processes each is taken by one of four, and that of one that is killed by another."""
     left_by_the_dead(tmp_path, 50, 7)
     expected = {
-        line
-        for path in tmp_path.glob("*.jsonl")
-        for line in path.read_bytes().splitlines()
+        line for path in tmp_path.glob("*.jsonl") for line in path.read_bytes().splitlines()
     }
     children = [
         Child(lambda parent, n=n: adopt_all(tmp_path, parent, hang_at=3 if n == 0 else None))
@@ -594,7 +592,9 @@ def test_of_many_that_adopt_at_once_one_takes_each(tmp_path):
     taken = [what for one in heard for kind, what in one if kind == "took"]
     assert 50 == len(set(taken))
     assert {interrupted: 2} == {name: taken.count(name) for name in taken if taken.count(name) != 1}
-    delivered = [line for one in heard for kind, what in one if kind == "delivered" for line in what]
+    delivered = [
+        line for one in heard for kind, what in one if kind == "delivered" for line in what
+    ]
     assert expected == set(delivered)
     assert len(expected) == len(delivered), "where the cursor stood, the next one went on"
     assert [] == list(tmp_path.iterdir())

@@ -175,14 +175,18 @@ def test_a_zeroed_block_in_the_middle_costs_what_was_in_it(small):
     size = len(small.data)
     for start in range(0, size, 3):
         for length in (1, 2, 5, 40, 130):
-            data = small.data[:start] + bytes(min(length, size - start)) + small.data[start + length :]
+            data = (
+                small.data[:start] + bytes(min(length, size - start)) + small.data[start + length :]
+            )
             small.write(data)
             assert small.intact_in(data) == drained(small.folder), (start, length)
             assert torn() > 0
             assert [] == list(small.folder.iterdir())
 
 
-@pytest.mark.parametrize("garbage", [b"\0", b"x", b'{"resourceSpans":[', b'"crc":"00000000"},', b"\xff\x00{"])
+@pytest.mark.parametrize(
+    "garbage", [b"\0", b"x", b'{"resourceSpans":[', b'"crc":"00000000"},', b"\xff\x00{"]
+)
 def test_megabytes_without_a_newline_do_not_hide_what_follows(small, garbage):
     """They are one damaged line, read in linear time."""
     garbage = garbage * (5_000_000 // len(garbage))

@@ -6,7 +6,6 @@ import contextlib
 import contextvars
 import gc
 import os
-import shutil
 import socket
 import ssl
 import struct
@@ -27,6 +26,7 @@ from spanwise.export import transports
 from spanwise.export.grpc_transport import GrpcTransport
 from spanwise.export.policy import Answer
 from spanwise.export.transports import HttpTransport, transport_for
+from support.certificates import make_certificates
 from support.forks import Child
 
 TIMEOUT_S = 0.5
@@ -249,8 +249,10 @@ def test_what_was_decided_counts_even_if_the_answer_breaks_off(server, transport
         connection.sendall(b"HTTP/1.1 200 OK\r\nRetry-After: 1\r\n" + rest)
 
     sender = transport(server(serve).url)
-    broken = Answer(200, retry_after="1", fault="its answer did not come to an end")
-    assert [broken, broken] == [sender.post(b"x"), sender.post(b"x")]
+    answers = [sender.post(b"x") for _ in range(2)]
+    assert [(200, "1")] * 2 == [(answer.status, answer.retry_after) for answer in answers]
+    # Old releases of urllib3 take a short body for a whole one.
+    assert {a.fault for a in answers} <= {"", "its answer did not come to an end"}
 
 
 # What is sent
@@ -723,25 +725,7 @@ def test_a_slow_proxy_holds_nobody_longer_than_the_timeout(
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory):
     """An authority, and certificates of a server and a client that it signed."""
-    if shutil.which("openssl") is None:
-        pytest.skip("there is no openssl to make certificates with")
-    folder = tmp_path_factory.mktemp("certificates")
-
-    def openssl(*words):
-        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
-
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    openssl("req", "-x509", *key, "-subj", "/CN=authority", "-keyout", "ca.key", "-out", "ca.pem")
-    for name in ("server", "client"):
-        files = ("-keyout", f"{name}.key", "-out", f"{name}.csr")
-        openssl("req", *key, "-subj", f"/CN={name}", *files)
-        (folder / f"{name}.ext").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
-        signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial")
-        to = ("-extfile", f"{name}.ext", "-out", f"{name}.pem")
-        openssl("x509", "-req", "-in", f"{name}.csr", *signing, *to)
-    both = (folder / "client.pem").read_text() + (folder / "client.key").read_text()
-    (folder / "both.pem").write_text(both)
-    return folder
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture

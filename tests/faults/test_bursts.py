@@ -34,7 +34,7 @@ def in_tasks(spans):
 
 spanwise.configure()
 globals()[sys.argv[1]](int(sys.argv[2]))
-sys.exit(not spanwise.flush(80))
+sys.exit(not spanwise.flush(150))
 """
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import time
 from collections import Counter
@@ -71,7 +70,7 @@ work_forever()
     ),
     "SIGKILL": ("work_forever()", signal.SIGKILL, -signal.SIGKILL),
     "os._exit": ("os._exit(4)", None, 4),
-    "os.abort": ("os.abort()", None, -signal.SIGABRT),
+    "os.execv": ("os.execv(sys.executable, [sys.executable, '-c', ''])", None, 0),
     "a fault of memory": ("ctypes.string_at(0)", None, -signal.SIGSEGV),
     "SIGSEGV": ("os.kill(os.getpid(), signal.SIGSEGV)", None, -signal.SIGSEGV),
     "an exit beside daemon threads": ("in_background(work_forever)", None, 0),
@@ -131,6 +130,62 @@ def lines_of(*paths: Path) -> tuple[list[dict], int]:
     return whole, torn
 
 
+# What a handler of a signal raises in the midst of a write of ours, just before or just after it.
+INTERRUPTED_WRITES = """
+import itertools, os, signal, sys, threading
+import spanwise
+from support.producer import work
+
+def handle(*_):
+    raise error
+
+os_write = os.write
+left = 0
+
+def write(fd, data):
+    global left
+    is_meant = threading.current_thread() is threading.main_thread() and b"label" in data
+    left -= is_meant
+    if is_meant and left == 0 and not is_after:
+        signal.raise_signal(signal.SIGTERM)
+    written = os_write(fd, data)
+    if is_meant and left == 0 and is_after:
+        signal.raise_signal(signal.SIGTERM)
+    return written
+
+spanwise.configure()
+signal.signal(signal.SIGTERM, handle)
+os.write = write
+errors = SystemExit(3), KeyboardInterrupt(), TimeoutError("too slow")
+interrupted = 0
+for number, is_after, error in itertools.product((1, 2, 3, 4), (False, True), errors):
+    left = number
+    try:
+        work()
+    except type(error):
+        interrupted += 1
+    left = 0
+    spanwise.flush(10)
+assert interrupted == 4 * 2 * 3, interrupted
+"""
+
+
+def test_a_signal_handler_that_raises_in_the_midst_of_a_write_doubles_nothing(tmp_path):
+    """What is written is not written again, what is not is written later: files, recordings, spool."""
+    traces, calls = tmp_path / "traces", tmp_path / "calls.jsonl"
+    settings = {"SPANWISE_TRACES_DIR": str(traces), "SPANWISE_RECORD": str(calls)}
+    with FaultyCollector() as collector, Programs(tmp_path, collector.url, **settings) as programs:
+        assert 0 == programs.run(INTERRUPTED_WRITES)
+        assert 0 == outcome(collector, programs).twice
+        assert 6 == len(collector.accepted)
+    for path in (*traces.glob("*.jsonl"), calls):
+        lines, torn = lines_of(path)
+        assert 0 == torn
+        assert len(lines) > 6
+        texts = [json.dumps({**line, "timestamp": None, "iteration": None}) for line in lines]
+        assert len(lines) == len(set(texts))
+
+
 # One process that has imported everything forks those that are killed: so they start at once.
 KILLER = """
 import os, random, signal, sys, threading, time
@@ -172,7 +227,6 @@ def test_whenever_processes_are_killed_what_ended_is_recovered(tmp_path, collect
         if collector_is == "away":
             collector.down()
         assert 0 == programs.run(KILLER, kills)
-        print(programs.torn(), len(programs.reported()))
         assert all(torn <= 1 for torn in programs.torn().values())
         collector.up()
         assert 0 == programs.run_next_process()
@@ -190,7 +244,6 @@ def test_whenever_processes_are_killed_what_ended_is_recovered(tmp_path, collect
     assert torn <= kills
     assert set() == set(programs.reported()) - {line["id"] for line in written}
     recorded, torn = lines_of(calls)
-    print('TORN', torn)
     assert torn <= kills
     assert set() == programs.labels() - {line["kwargs"]["label"] for line in recorded}
 
@@ -209,7 +262,7 @@ def outer(question):
 @spanwise.tool
 def inner():
     append(sys.argv[1], current_id())
-    time.sleep(90)
+    time.sleep(300)
 
 spanwise.configure()
 outer("why?")
@@ -466,6 +519,49 @@ def test_several_processes_share_what_dead_ones_left(tmp_path):
         assert (2000, 0, 0) == (result.arrived, result.lost, result.corrupt)
         assert repeated_requests(record) <= 1
         assert [] == programs.files("*.jsonl") + programs.files("*.lock")
+
+
+# Another process looks for what dead ones left just between the making and the locking of ours.
+TAKEN = """
+import fcntl, os, signal, threading
+import spanwise
+from spanwise.export import leases
+from support.producer import work
+
+locked = leases._locked
+is_first = True
+
+def after_another(fd, *args, **kwargs):
+    global is_first
+    if is_first:
+        is_first = False
+        theirs, ours = os.pipe()
+        child = os.fork()
+        if child == 0:
+            locked(fd)
+            os.write(ours, b"1")
+            signal.pause()
+        os.read(theirs, 1)
+        threading.Timer(0.5, os.kill, (child, signal.SIGKILL)).start()
+    return locked(fd, *args, **kwargs)
+
+leases._locked = after_another
+spanwise.configure()
+work()
+assert "delayed.spool" not in spanwise.stats()  # it would wait in memory
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_first_span_is_kept_though_another_process_looks_for_those_of_dead_ones(tmp_path):
+    """The new segments' lock is taken by the one that looks: others are made, at once."""
+    with FaultyCollector() as collector, Programs(tmp_path, collector.url) as programs:
+        collector.down()
+        assert -signal.SIGKILL == programs.run(TAKEN)
+        assert 1 == len(programs.reported())
+        collector.up()
+        assert 0 == programs.run_next_process()
+        assert Outcome(arrived=1) == outcome(collector, programs)
 
 
 EXITS = """

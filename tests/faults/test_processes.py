@@ -266,7 +266,7 @@ def test_a_folder_deleted_meanwhile_is_made_again(tmp_path):
     assert ["after"] == [line["name"] for line in Files(tmp_path / "traces").observations()]
 
 
-def test_a_disk_that_fills_loses_counted_lines_and_recovers(tmp_path, monkeypatch, caplog):
+def test_a_disk_that_fills_delays_lines_and_loses_none(tmp_path, monkeypatch, caplog):
     """A short write is ended before the next line; the program sees nothing of it."""
     import spanwise
     from spanwise.export import lines
@@ -281,19 +281,26 @@ def test_a_disk_that_fills_loses_counted_lines_and_recovers(tmp_path, monkeypatc
         return write(fd, data[:20])
 
     monkeypatch.setattr(lines.os, "write", limited)
-    for name in ("before", "full", "after"):
-        full = name == "full"
+    for name in ("before", "full", "still full"):
+        full = name != "before"
         with spanwise.observe(name):
             pass
-    path = next((tmp_path / "traces").glob("observations*.jsonl"))
-    whole = []
-    for line in path.read_bytes().splitlines():
-        try:
-            whole.append(json.loads(line)["name"])
-        except ValueError:
-            continue
-    assert ["before", "after"] == whole
-    assert 2 == spanwise.stats()["lost.jsonl"]
+    assert spanwise.flush(timeout=0.5) is False
+    full = False
+    with spanwise.observe("after"):
+        pass
+    assert spanwise.flush(timeout=30) is True
+    for kind in ("observations", "traces"):
+        path = next((tmp_path / "traces").glob(f"{kind}*.jsonl"))
+        whole = []
+        for line in path.read_bytes().splitlines():
+            try:
+                whole.append(json.loads(line)["name"])
+            except ValueError:
+                continue
+        assert ["before", "full", "still full", "after"] == whole
+    assert spanwise.stats()["delayed.jsonl"] >= 4
+    assert "lost.jsonl" not in spanwise.stats()
     assert 1 == len([r for r in caplog.records if "cannot write" in r.message])
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from opentelemetry import trace
 
 import spanwise
-from support.programs import REPORT, WATCHDOG_S
+from support.reports import REPORT, WATCHDOG_S
 
 _numbers = itertools.count()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import textwrap
@@ -16,9 +15,7 @@ from typing import Any
 
 from spanwise.export import segments
 from support.faulty_collector import FaultyCollector
-
-REPORT = "REPORT_OF_SPANS"
-WATCHDOG_S = 100
+from support.reports import REPORT, WATCHDOG_S
 
 TESTS = Path(__file__).parents[1]
 # Flushing waits for what dead processes left as well.
@@ -74,7 +71,8 @@ class Programs:
         """Start a program, given as a file or as its text, and return the process."""
         given = ["-c", textwrap.dedent(program)] if isinstance(program, str) else [str(program)]
         ignored = ["-W", "ignore::DeprecationWarning"]  # said of every fork beside threads
-        return self._start([sys.executable, *ignored, *given, *map(str, arguments)], options)
+        command = [sys.executable, *ignored, *given, *map(str, arguments)]
+        return self.start_command(command, **options)
 
     def run(self, program: str | Path, *arguments: object, **options: Any) -> int:
         """Run a program to its end, and return its exit code, negative for a signal."""
@@ -92,9 +90,10 @@ class Programs:
         """Run `spanwise send` for the whole spool, and return its exit code."""
         command = [sys.executable, "-m", "spanwise", "send", "--spool", str(self.spool)]
         command += ["--to", self.environment["SPANWISE_OTLP_ENDPOINT"]]
-        return ended(self._start(command, {"stdout": subprocess.DEVNULL}))
+        return ended(self.start_command(command, stdout=subprocess.DEVNULL))
 
-    def _start(self, command: Sequence[str], options: dict[str, Any]) -> subprocess.Popen[bytes]:
+    def start_command(self, command: Sequence[str], **options: Any) -> Any:
+        """Start any other program in their environment, and return the process."""
         process = subprocess.Popen(command, **{"env": self.environment, **options})
         self._running.append(process)
         return process

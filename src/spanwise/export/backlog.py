@@ -7,6 +7,7 @@ The same goes for lines that could not be written: they are tried again until th
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections import deque
@@ -26,6 +27,7 @@ _PATIENCE_S = 0.1
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 _LOOK_EVERY_S = 0.005
+_MOST_HELPED = 16
 
 
 class Backlog:
@@ -35,6 +37,8 @@ class Backlog:
         kind: what the counters call it: `written.<kind>`, `delayed.<kind>`, `lost.<kind>`.
         target: what log lines call it.
         write: puts one line into the file; called by one thread at a time.
+        holds: says whether a line is in the file; asked where a signal handler of the program
+            raised something while it was written.
         most_bytes: of the lines that wait; further ones are lost, and counted.
     """
 
@@ -43,12 +47,14 @@ class Backlog:
         kind: str,
         target: str,
         write: Callable[[bytes], None],
+        holds: Callable[[bytes], bool] = lambda line: False,
         most_bytes: int = MOST_WAITING_BYTES,
     ) -> None:
         self.kind = kind
         self._written = f"written.{kind}"
         self._target = target
         self._write = write
+        self._holds = holds
         self._most_bytes = most_bytes
         self._own = PerProcess(_Own)
 
@@ -58,28 +64,37 @@ class Backlog:
         if own.is_slow:
             self._wait(own, line)
             return
-        # Only a write that hangs can keep another thread waiting for so long.
-        if not own.lock.acquire(timeout=_PATIENCE_S):
-            own.is_slow = True
-            self._wait(own, line)
-            return
-        is_written = False
+        is_written = is_known = False
+        held: list[bool] = []
         try:
-            since = monotonic()
-            self._write(line)
-            is_written = True
-            own.written += 1
-            _state.count(self._written)
-            own.is_slow = monotonic() - since > _SLOW_S
+            _acquire(own.lock, _PATIENCE_S, held)
+            # Only a write that hangs can keep another thread waiting for so long.
+            if not held[0]:
+                own.is_slow = is_known = True
+            elif own.waiting and not self._have_helped(own):
+                is_known = True
+            else:
+                since = monotonic()
+                self._write(line)
+                is_written = is_known = True
+                own.written += 1
+                _state.count(self._written)
+                own.is_slow = monotonic() - since > _SLOW_S
         except OSError as error:
             if _guard.is_the_programs(error):
                 raise
+            is_known = True
             own.is_slow = True
             self._tell(error)
         finally:
-            own.lock.release()
-            if not is_written:
-                self._wait(own, line)
+            try:
+                if True in held:
+                    own.lock.release()
+            finally:
+                if not is_known and self._holds(line):
+                    own.written += 1
+                elif not is_written:
+                    self._wait(own, line)
 
     def written(self) -> int:
         """Return how many lines of this process are in the file."""
@@ -103,7 +118,7 @@ class Backlog:
         """
         own = self._own.peek()
         taken: list[bytes] = []
-        if own is None or not own.is_failing or not own.lock.acquire(blocking=False):
+        if own is None or not own.is_failing or not own.lock.acquire(timeout=_PATIENCE_S):
             return taken
         try:
             while len(taken) < most_lines and own.waiting:
@@ -125,10 +140,13 @@ class Backlog:
     def exclusively(self, function: Callable[[], None]) -> None:
         """Call the function while nothing is written, unless a write hangs."""
         own = self._own.get()
-        if own.lock.acquire(timeout=_PATIENCE_S):
-            try:
+        held: list[bool] = []
+        try:
+            _acquire(own.lock, _PATIENCE_S, held)
+            if held[0]:
                 function()
-            finally:
+        finally:
+            if True in held:
                 own.lock.release()
 
     def flush(self, timeout_s: float) -> bool:
@@ -137,13 +155,17 @@ class Backlog:
         if own is None:
             return True
         until = monotonic() + timeout_s
-        # A disk that is slow is waited for; one that takes nothing is asked once more.
-        while own.waiting and monotonic() < until:
-            if own.is_failing:
-                self._write_waiting(own)
-                break
+        failures = own.failures
+        if own.waiting:
+            self._start(own)  # where no thread could be started before
+        own.hurry.put(None)
+        # A disk that is slow is waited for; one that takes nothing is asked once more. That is
+        # done by the thread: it may hang there.
+        while self.waits() and monotonic() < until and own.failures == failures:
+            if own.permits:
+                self._write_waiting(own, _PATIENCE_S)
             sleep(_LOOK_EVERY_S)
-        return not own.waiting and not own.has_lost
+        return not self.waits() and not own.has_lost
 
     def close(self, timeout_s: float) -> None:
         """Write what waits as far as the time allows; what is left then is lost, and counted."""
@@ -166,60 +188,90 @@ class Backlog:
                 f"lost.{self.kind}", f"too much waits for {self._target} already: lines are lost"
             )
             return
-        _state.count(f"delayed.{self.kind}")
         own.waiting_bytes += len(line)
         own.waiting.append(line)
+        _state.count(f"delayed.{self.kind}")
         self._start(own)
 
     def _start(self, own: _Own) -> None:
         own.bell.put(None)
+        permit: list[None] = []
+        thread = None
         try:
-            own.permits.pop()
+            permit.extend(map(own.permits.pop, (-1,)))
+            # The thread outlives the span that happens to be the first one that waits.
+            token = _RUNTIME_CONTEXT.attach(Context())
+            try:
+                thread = threading.Thread(
+                    target=self._run, args=(own,), name=f"spanwise-{self.kind}-disk", daemon=True
+                )
+                thread.start()
+            finally:
+                _RUNTIME_CONTEXT.detach(token)
         except IndexError:  # it runs, or another thread starts it just now
-            return
-        # The thread outlives the span that happens to be the first one that waits.
-        token = _RUNTIME_CONTEXT.attach(Context())
-        try:
-            threading.Thread(
-                target=self._run, args=(own,), name=f"spanwise-{self.kind}-disk", daemon=True
-            ).start()
+            pass
         except RuntimeError:  # at the exit no thread can be started any more
-            own.permits.append(None)
-            self._write_waiting(own)
+            self._write_waiting(own, _PATIENCE_S)
         finally:
-            _RUNTIME_CONTEXT.detach(token)
+            if permit and (thread is None or not thread.is_alive()):
+                own.permits.append(None)
 
     def _run(self, own: _Own) -> None:
         while True:
             own.bell.get()
             pause_s = _FIRST_PAUSE_S
             while not self._write_waiting(own):
-                sleep(pause_s)
+                with contextlib.suppress(queue.Empty):
+                    own.hurry.get(timeout=pause_s)
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
-    def _write_waiting(self, own: _Own) -> bool:
+    def _write_waiting(self, own: _Own, patience_s: float = -1) -> bool:
         """Write what waits; return False where the disk does not take it."""
         while own.waiting:
-            since = monotonic()
+            held: list[bool] = []
             try:
-                with own.lock:
-                    if not own.waiting:  # taken elsewhere
-                        break
-                    line = own.waiting[0]
-                    self._write(line)
-                    own.written += 1
-                    own.waiting.popleft()
-                _state.count(self._written)
+                _acquire(own.lock, patience_s, held)
+                if not held[0]:
+                    return False
+                self._write_first(own)
             except Exception as error:  # noqa: BLE001 - whatever it was, the line is kept
+                if _guard.is_the_programs(error):
+                    raise
                 own.is_failing = True
+                own.failures += 1
                 self._tell(error)
                 return False
-            own.waiting_bytes -= len(line)
-            own.is_failing = False
-            own.is_slow = monotonic() - since > _SLOW_S
-        if not own.waiting:
-            own.waiting_bytes = 0  # threads that add at once may have miscounted
+            finally:
+                if True in held:
+                    own.lock.release()
         return True
+
+    def _have_helped(self, own: _Own) -> bool:
+        """Write some of what waits; return whether that is all.
+
+        Else those who make lines could be quicker than the thread that writes them.
+        """
+        for _ in range(_MOST_HELPED):
+            if own.is_slow or not own.waiting:
+                break
+            self._write_first(own)
+        return not own.waiting
+
+    def _write_first(self, own: _Own) -> None:
+        """Write the line that has waited longest; the lock is held."""
+        if not own.waiting:  # taken elsewhere
+            return
+        since = monotonic()
+        line = own.waiting[0]
+        self._write(line)
+        own.written += 1
+        if own.waiting and own.waiting[0] is line:  # a close may have given it up
+            own.waiting.popleft()
+        # Threads that add at once may have miscounted.
+        own.waiting_bytes = own.waiting_bytes - len(line) if own.waiting else 0
+        own.is_failing = False
+        own.is_slow = monotonic() - since > _SLOW_S
+        _state.count(self._written)
 
     def _tell(self, error: Exception) -> None:
         _guard.warn(
@@ -240,8 +292,18 @@ class _Own:
         # Lines go to the thread at once while it is slow; they may go elsewhere while it fails.
         self.is_slow = False
         self.is_failing = False
+        self.failures = 0
         self.has_lost = False
         # Whoever takes it out starts the thread.
         self.permits: list[None] = [None]
         # No event or condition: the garbage collector may end a span inside of their locks.
         self.bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self.hurry: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+
+def _acquire(lock: threading.RLock, timeout_s: float, held: list[bool]) -> None:
+    """Acquire the lock, and note whether it is held.
+
+    In one call, so that what a signal handler raises comes before both or after both.
+    """
+    held.extend(map(lock.acquire, (True,), (timeout_s,)))

@@ -41,7 +41,8 @@ class CallRecordings:
         self.path = path.absolute()
         self._encoder = Encoder(masker, RECORDING_LIMITS, represent=True)
         self._file = LineFile(self.path)
-        self._backlog = Backlog("recordings", str(self.path), self._file.append)
+        file = self._file
+        self._backlog = Backlog("recordings", str(self.path), file.append, file.holds)
         self._iterations: dict[str, itertools.count[int]] = {}
 
     def write(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import http.client
+import os
 import re
 import socket
 import ssl
@@ -65,12 +66,14 @@ class Request:
 
     def wait(self, grace_s: float) -> Answer:
         """Return what has come back when it has ended, or when its time and the grace are up."""
-        self._ended.wait(self.left_s() + grace_s)
-        with self._lock:
-            self._is_over = True
-            if self._socket is not None:
-                with contextlib.suppress(OSError):  # it was closed by the other side
-                    self._socket.shutdown(socket.SHUT_RDWR)
+        try:
+            self._ended.wait(self.left_s() + grace_s)
+        finally:  # also where the program interrupts it
+            with self._lock:
+                self._is_over = True
+                if self._socket is not None:
+                    with contextlib.suppress(OSError):  # it was closed by the other side
+                        self._socket.shutdown(socket.SHUT_RDWR)
         return self._answer or Answer(fault=self._time_is_up())
 
     def run(self, send: Callable[[Request], Answer]) -> None:
@@ -188,9 +191,12 @@ def watch(manager: Any, line: Line) -> None:
 
     def watched(pool: Any) -> Any:
         class Connection(pool.ConnectionCls):  # type: ignore[misc]
+            sock: Any
+
             def _new_conn(self) -> Any:
                 # Before there is TLS, or a tunnel through a proxy: those may take long, too.
                 made = super()._new_conn()
+                self._identity = _identity(made)
                 try:
                     line.uses(self, made)
                 except BaseException:
@@ -198,7 +204,23 @@ def watch(manager: Any, line: Line) -> None:
                     raise
                 return made
 
+            def _tunnel(self) -> None:
+                super()._tunnel()
+                # To http.client it is open, too, if it was cut off in the middle of the answer.
+                line.uses(self, self.sock)
+
+            def close(self) -> None:
+                self._let_go_of_another()
+                super().close()
+
+            def _let_go_of_another(self) -> None:
+                # A program that closes all descriptors gives the number to something of its own.
+                if self.sock is not None and _identity(self.sock) != self._identity:
+                    self.sock.detach()
+                    self.sock = None
+
             def putrequest(self, *args: Any, **options: Any) -> None:
+                self._let_go_of_another()
                 if self.sock is not None:  # kept from the request before
                     line.uses(self, self.sock)
                 super().putrequest(*args, **options)
@@ -210,12 +232,22 @@ def watch(manager: Any, line: Line) -> None:
     }
 
 
+def _identity(connected: Any) -> tuple[int, int] | None:
+    """Return what a socket is, whatever its number; None where it is closed."""
+    try:
+        status = os.fstat(connected.fileno())
+    except OSError:
+        return None
+    return status.st_ino, status.st_dev
+
+
 def _cause(error: BaseException) -> BaseException:
     """Return what is at the bottom of an error of requests, which wraps those of urllib3."""
     for _ in range(_MOST_CAUSES):
         wrapped = (getattr(error, "reason", None), *error.args, error.__cause__, error.__context__)
         below = next((one for one in wrapped if isinstance(one, BaseException)), None)
-        if below is None:
+        # Only theirs: the context of another error may be one that urllib3 had dealt with.
+        if below is None or not type(error).__module__.startswith(("requests.", "urllib3.")):
             break
         error = below
     return error

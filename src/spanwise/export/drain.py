@@ -159,7 +159,7 @@ class Drainer:
         """Return whether every line of this process was settled in that time, and none was lost.
 
         A destination that is away is tried again at once, and then every second; one that only a
-        person can mend once. What dead processes left is waited for as well, but changes nothing
+        person can mend once, and one that asked for a pause after it. What dead processes left is waited for as well, but changes nothing
         in what is returned.
         """
         probe_at = monotonic()
@@ -173,9 +173,11 @@ class Drainer:
         while monotonic() < until:
             if own.thread is None or (own.is_parked and own.failures > failures):
                 break
-            if own.settled >= written and not self._backlog.waits():
-                if own.is_away or (own.is_idle and not own.is_rung):
-                    break
+            if own.is_away and own.asked_until > until:  # nothing will be sent in that time
+                break
+            is_settled = own.settled >= written and not self._backlog.waits()
+            if is_settled and (own.is_away or (own.is_idle and not own.is_rung)):
+                break
             if monotonic() >= probe_at:
                 own.is_probing = True
                 self.wake()
@@ -224,7 +226,7 @@ class Drainer:
             while not own.is_done:
                 if own.is_idle:
                     self._idle(own)
-                own.is_rung = own.is_idle = False
+                own.is_rung = own.is_idle = own.is_probing = False
                 self._deliver_all(own)
             self._let_go(own)
         except Exception as error:  # noqa: BLE001 - what is spooled stays there
@@ -237,18 +239,25 @@ class Drainer:
         try:
             while True:
                 had_lines = self._deliver_own(own)
-                # At the close, what threads go on to make is left to the next process.
-                is_done = own.is_closing and own.settled >= own.closing_at
+                is_done = self._is_done(own)
                 if not self._deliver_orphans(own) and (not had_lines or is_done):
                     break
             own.is_idle = True
-            own.is_done = own.is_closing and own.settled >= own.closing_at
+            own.is_done = self._is_done(own)
         except AwayError as away:
             self._wait_for_destination(own, away.verdict)
         except Exception as error:  # noqa: BLE001 - tried again, as if the destination were away
             _guard.swallow("drain", error)
             self._wait_for_bell(own, own.retry.next())
             own.is_done = own.is_closing
+
+    def _is_done(self, own: _Own) -> bool:
+        """Return whether the close has nothing to wait for.
+
+        What threads go on to spool is left to the next process; what is in memory cannot be.
+        """
+        is_settled = own.settled >= own.closing_at and not self._backlog.waits()
+        return own.is_closing and is_settled
 
     def _deliver_own(self, own: _Own) -> bool:
         written = self._backlog.written()
@@ -335,13 +344,16 @@ class Drainer:
             return
         _state.count(f"retried.{self._courier.kind}")
         pause_s = (own.park if own.is_parked else own.retry).next()
-        until = monotonic() + max(pause_s, verdict.pause_s or 0.0)
-        while not own.is_closing and monotonic() < until:
-            # Where it asked for a pause it gets it, whoever is in a hurry.
-            if own.is_probing and verdict.pause_s is None:
+        # Where it asked for a pause it gets it, whoever is in a hurry.
+        now = monotonic()
+        own.asked_until = now + (verdict.pause_s or 0.0)
+        until = max(own.asked_until, now + pause_s)
+        while not own.is_closing and (now := monotonic()) < until:
+            is_asked = now < own.asked_until
+            if own.is_probing and not is_asked:
                 break
-            self._wait_for_bell(own, until - monotonic())
-        own.is_probing = False
+            self._wait_for_bell(own, (own.asked_until if is_asked else until) - now)
+        own.is_done = own.is_closing and monotonic() < own.asked_until
 
     def _tell_away(self, own: _Own, verdict: Verdict) -> None:
         """Say once that the destination is away, and once more when that turns into a refusal."""
@@ -356,6 +368,8 @@ class Drainer:
 
     def _idle(self, own: _Own) -> None:
         """Wait for lines, or until it is time to look for orphans, then for more of the lines."""
+        if own.is_closing:  # the disk may yet take, or refuse, what is in memory
+            self._wait_for_bell(own, _LOOK_EVERY_S)
         until = monotonic() + _SCAN_EVERY_S
         while not (own.is_closing or own.is_rung or own.is_hurried) and monotonic() < until:
             self._wait_for_bell(own, until - monotonic())
@@ -400,6 +414,7 @@ class _Own:
         self.is_idle = True
         self.is_away = False
         self.is_parked = False
+        self.asked_until = 0.0
         self.told = ""
         self.settled = 0
         self.has_lost = False

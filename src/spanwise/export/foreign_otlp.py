@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
+from spanwise.export import protobuf
 from spanwise.export.otlp_json import (
     deep_text,
     dumped,
@@ -15,18 +16,7 @@ from spanwise.export.otlp_json import (
     whole_number,
     with_schema,
 )
-from spanwise.export.protobuf import (
-    ENTITY,
-    EVENT,
-    LARGEST_INT,
-    LINK,
-    MOST_NESTED,
-    RESOURCE,
-    SCOPE,
-    SPAN,
-    STATUS,
-    VALUES,
-)
+from spanwise.export.protobuf import LARGEST_INT, MOST_NESTED
 
 _Fields: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -35,11 +25,17 @@ def _fields(names: Iterable[str]) -> _Fields:
     return tuple((name, re.sub("(?=[A-Z])", "_", name).lower()) for name in names)
 
 
-# The fields of each message by both of their names, in the order in which a line has them.
-_STATUS, _EVENT, _LINK = _fields(STATUS), _fields(EVENT), _fields(LINK)
-_SPAN = _fields(dict.fromkeys(("traceId", "spanId", "traceState", "parentSpanId", "flags", *SPAN)))
-_ENTITY, _RESOURCE, _SCOPE = _fields(ENTITY), _fields(RESOURCE), _fields(SCOPE)
-_VALUES = {spelling: names[0] for names in _fields(VALUES) for spelling in names}
+# The fields of each message by both of their names, in the order in which a line has them: the
+# protocol's, but for a span's flags.
+_STATUS, _EVENT, _LINK = map(_fields, (protobuf.STATUS, protobuf.EVENT, protobuf.LINK))
+_SPAN = _fields(
+    dict.fromkeys(("traceId", "spanId", "traceState", "parentSpanId", "flags", *protobuf.SPAN))
+)
+_ENTITY, _RESOURCE, _SCOPE = map(_fields, (protobuf.ENTITY, protobuf.RESOURCE, protobuf.SCOPE))
+_VALUE = _fields(
+    "stringValue boolValue intValue doubleValue arrayValue kvlistValue bytesValue".split()
+)
+_VALUE_NAMES = {spelling: names[0] for names in _VALUE for spelling in names}
 _ENUMS = {
     name: number
     for prefix, names in (
@@ -160,7 +156,7 @@ def _normal_key_values(items: Any, depth: int = 0) -> list[dict[str, Any]]:
 
 def _normal_value(value: Any, depth: int) -> dict[str, Any]:
     for spelling, content in value.items() if type(value) is dict else ():
-        name = _VALUES.get(spelling)
+        name = _VALUE_NAMES.get(spelling)
         if name is None or content is None:
             continue
         if name not in ("arrayValue", "kvlistValue"):

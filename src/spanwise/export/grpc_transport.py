@@ -20,7 +20,9 @@ _EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 _STATUS_DETAILS = "grpc-status-details-bin"
 # gRPC ends a call in time by itself, with a better reason than ours.
 _GRACE_S = 0.5
-_LONGEST_FORK_WAIT_S = 0.2
+# A fork waits for a call under way, which mostly takes less; and for the end of one that it cut short.
+_LONGEST_WAIT_S = 0.1
+_LONGEST_CUT_S = 0.5
 # After these a channel would go on with a dead connection, or wait minutes before the next one.
 _DISCONNECTING = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"})
 
@@ -76,7 +78,7 @@ class GrpcTransport:
         self._line = Line()
         if self._channel is not None:
             # Neither closed nor collected: both would call gRPC in a state that is not ours.
-            _left_behind.append(self._channel)
+            _kept.append(self._channel)
             self._channel = None
 
     def hold(self) -> None:
@@ -91,14 +93,17 @@ class GrpcTransport:
 
     def _take_turn(self) -> bool:
         """Return whether no call is under way, having waited and then cut it short."""
-        if self._line.turn.acquire(timeout=_LONGEST_FORK_WAIT_S):
+        if self._line.turn.acquire(timeout=_LONGEST_WAIT_S):
             return True
         channel = self._channel
-        if channel is not None:
-            # In a thread: where gRPC is stuck, this is too. (At the exit there may be none.)
-            with suppress(RuntimeError):
-                threading.Thread(target=channel.close, daemon=True).start()
-        if not self._line.turn.acquire(timeout=_LONGEST_FORK_WAIT_S):
+        if channel is None:
+            return False
+        # In a thread: where gRPC is stuck, this is too.
+        closing = threading.Thread(target=channel.close, daemon=True)
+        with suppress(RuntimeError):  # at the exit no thread can be started any more
+            closing.start()
+            closing.join(_LONGEST_CUT_S)
+        if not self._line.turn.acquire(timeout=_LONGEST_CUT_S):
             return False
         self._channel = None
         return True
@@ -128,6 +133,10 @@ class GrpcTransport:
 
     def _connected(self) -> Any:
         destination, grpc = self._destination, self._grpc
+        if not _kept:
+            # A channel that is never used: with its last one gRPC begins to take itself down, and a
+            # child that is forked just then would hang in it.
+            _kept.append(grpc.insecure_channel("127.0.0.1:1"))
         target = urlsplit(destination.endpoint).netloc
         options = {
             "compression": {
@@ -169,7 +178,7 @@ class GrpcTransport:
 
 
 _transports: weakref.WeakSet[GrpcTransport] = weakref.WeakSet()
-_left_behind: list[Any] = []
+_kept: list[Any] = []
 
 
 def _for_each(step: Callable[[GrpcTransport], None]) -> Callable[[], None]:

@@ -57,7 +57,7 @@ class JsonlFiles:
         self._file_bytes = max(1, min(_FILE_BYTES, max_bytes // 8))
         self._files = {stem: _Daily(folder, stem, self._file_bytes) for stem in STEMS}
         self._backlogs = {
-            stem: Backlog("jsonl", f"{stem} in {folder}", file.append)
+            stem: Backlog("jsonl", f"{stem} in {folder}", file.append, file.holds)
             for stem, file in self._files.items()
         }
         self._lines = 0
@@ -166,6 +166,9 @@ class _Daily:
             if error.errno == errno.EBADF:
                 file.close()
             raise
+
+    def holds(self, line: bytes) -> bool:
+        return self._file is not None and self._file.holds(line)
 
     def current_path(self) -> Path | None:
         return self._file.path if self._file is not None else None

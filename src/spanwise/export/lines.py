@@ -19,6 +19,7 @@ from pathlib import Path
 _LOOK_EVERY_S = 1.0
 _LOOKS = 5
 _BETWEEN_LOOKS_S = 0.002
+_LOOKED_BACK_BYTES = 1 << 20  # which others may have appended since
 
 
 class GoneError(OSError):
@@ -96,7 +97,12 @@ class Handle:
         if status.st_nlink == 0 and self._has_name:
             raise GoneError(errno.ENOENT, "the file was deleted")
         data = b"\n" + line if self._torn else line
-        written = os.write(self._fd, data)
+        try:
+            written = os.write(self._fd, data)
+        except BaseException:
+            # A signal handler may have raised it when a part was written already.
+            self._torn = self._torn or (self._has_name and _ends_torn(self._fd))
+            raise
         self._torn = written != len(data)
         self.size = status.st_size + written
         if self._torn:
@@ -132,6 +138,10 @@ class LineFile:
             self._handle = None
             self._usable_handle().write(line)
 
+    def holds(self, line: bytes) -> bool:
+        """Return whether a line is among the last ones of the file."""
+        return holds(self.path, line)
+
     def size(self) -> int:
         """Return the file's size in bytes, 0 where it does not exist."""
         try:
@@ -158,6 +168,16 @@ class LineFile:
                     self.path.parent.mkdir(parents=True, exist_ok=True)
                 handle = self._handle = Handle(self.path)
             return handle
+
+
+def holds(path: Path, line: bytes) -> bool:
+    """Return whether a line is among the last ones of a file."""
+    try:
+        with open(path, "rb") as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - len(line) - _LOOKED_BACK_BYTES))
+            return line in stream.read()
+    except OSError:
+        return False
 
 
 def _ends_torn(fd: int) -> bool:

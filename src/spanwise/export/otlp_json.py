@@ -6,7 +6,7 @@ Each line holds one span, before its resource, so that the lines of one file dif
 from __future__ import annotations
 
 import binascii
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -22,10 +22,6 @@ BEHIND_SPAN: Final = b'],"scope":'
 
 _REMEMBERED = 64
 _PRINTED_BITS = 2048  # 617 digits: Python can be told to print no more than 640
-
-_TRACE_FLAGS = 0xFF
-_IS_REMOTE_KNOWN = 0x100
-_IS_REMOTE = 0x200
 
 # The text of a value is made without running the value's own code.
 _AS_TEXT = (
@@ -47,19 +43,18 @@ class LineEncoder:
 
     def __call__(self, record: Record) -> bytes:
         """Return the record as a JSON object of one line, without a newline."""
-        span = _span(record)
         resource = self._resource(record.resource, record.span.resource.schema_url)
-        return line_of(dumped(span), self._scope(record.scope), resource)
+        return line_of(dumped(_span(record)), self._scope(record.scope), resource)
 
     def _resource(self, resource: Mapping[str, Any], schema_url: str) -> bytes:
         known = self._resources.get((id(resource), schema_url))
         if known is not None:
             return known[1]
         # Dialects make a mapping of their own for each record, all with the same content.
-        content = _told_apart(resource, schema_url)
+        content = _told_apart((schema_url, *resource, *resource.values()))
         made = self._equal_resources.get(content)
         if made is None:
-            made = with_schema({"attributes": _attributes(resource)}, schema_url)
+            made = with_schema({"attributes": _attributes(resource.items())}, schema_url)
             if content is not None:
                 _remember(self._equal_resources, content, made)
         _remember(self._resources, (id(resource), schema_url), (resource, made))
@@ -68,25 +63,23 @@ class LineEncoder:
     def _scope(self, scope: InstrumentationScope | None) -> bytes:
         if scope is None:
             return b"{}"
-        attributes = scope.attributes
         key = (scope.name, scope.version, scope.schema_url)
-        known = None if attributes else self._scopes.get(key)
-        if known is not None:
-            return known
-        described: dict[str, Any] = {"name": scope.name}
-        if scope.version:
-            described["version"] = scope.version
-        if attributes:
-            described["attributes"] = _attributes(attributes)
-        made = with_schema(described, scope.schema_url)
-        if not attributes:
-            _remember(self._scopes, key, made)
+        made = None if scope.attributes else self._scopes.get(key)
+        if made is None:
+            described: dict[str, Any] = {"name": scope.name}
+            if scope.version:
+                described["version"] = scope.version
+            if scope.attributes:
+                described["attributes"] = _attributes(scope.attributes.items())
+            made = with_schema(described, scope.schema_url)
+            if not scope.attributes:
+                _remember(self._scopes, key, made)
         return made
 
 
 def line_of(span: bytes, scope: bytes, resource: bytes) -> bytes:
-    pieces = (BEGINNING, span, BEHIND_SPAN, scope, b'}],"resource":', resource, b"}]}")
-    return b"".join(pieces)
+    """Return the line of a span, each of its parts as JSON."""
+    return b"".join((BEGINNING, span, BEHIND_SPAN, scope, b'}],"resource":', resource, b"}]}"))
 
 
 def with_schema(content: dict[str, Any], schema_url: Any) -> bytes:
@@ -97,6 +90,7 @@ def with_schema(content: dict[str, Any], schema_url: Any) -> bytes:
 
 
 def dumped(document: Any) -> bytes:
+    """Return a document as JSON."""
     try:
         return orjson.dumps(document)
     except TypeError:
@@ -120,31 +114,21 @@ def _remember(known: dict[Any, Any], key: Any, value: Any) -> None:
     known[key] = value
 
 
-def _told_apart(resource: Mapping[str, Any], schema_url: str) -> tuple[Any, ...] | None:
-    """Return what equals only that of a resource with the same content, or None.
+def _told_apart(value: Any) -> Any:
+    """Return what equals only that of a value with the same content, or None.
 
     1, 1.0 and True are equal, and so are two objects if their own code says so: a resource that
     holds more than texts, numbers and sequences of them is told apart by its identity alone.
     """
-    content: list[Any] = [schema_url]
-    for name, value in resource.items():
-        content += (name, _identity(value))
-    return None if None in content else tuple(content)
-
-
-def _identity(value: Any) -> Any:
     kind = type(value)
     if kind is str:
         return value
     if kind is int or kind is float or kind is bool:
         return kind, repr(value)
     if kind is tuple:
-        items = [_identity(item) for item in value]
+        items = [_told_apart(item) for item in value]
         return None if None in items else (kind, *items)
     return None
-
-
-# What a record holds, as OTLP-JSON.
 
 
 def _span(record: Record) -> dict[str, Any]:
@@ -163,15 +147,15 @@ def _span(record: Record) -> dict[str, Any]:
         "kind": span.kind.value + 1,
         "startTimeUnixNano": _nanoseconds(span.start_time),
         "endTimeUnixNano": _nanoseconds(span.end_time),
-        "attributes": _attributes(record.attributes),
+        "attributes": _attributes(record.attributes.items()),
     }
-    _add_dropped(described, "droppedAttributesCount", span, "dropped_attributes")
+    described |= _dropped(span, "droppedAttributesCount", "dropped_attributes")
     if record.events:
         described["events"] = _events(record)
-    _add_dropped(described, "droppedEventsCount", span, "dropped_events")
+    described |= _dropped(span, "droppedEventsCount", "dropped_events")
     if record.links:
         described["links"] = _links(record)
-    _add_dropped(described, "droppedLinksCount", span, "dropped_links")
+    described |= _dropped(span, "droppedLinksCount", "dropped_links")
     status: dict[str, Any] = {"code": span.status.status_code.value}
     if record.status_message:
         status["message"] = record.status_message
@@ -180,48 +164,38 @@ def _span(record: Record) -> dict[str, Any]:
 
 
 def _events(record: Record) -> list[dict[str, Any]]:
-    described = []
-    for event, original in _paired(record.events, record.span.events):
-        entry: dict[str, Any] = {
+    return [
+        {
             "timeUnixNano": _nanoseconds(event.time_ns),
             "name": event.name,
-            "attributes": _attributes(event.attributes),
+            "attributes": _attributes(event.attributes.items()),
+            **_dropped(original, "droppedAttributesCount", "dropped_attributes"),
         }
-        _add_dropped(entry, "droppedAttributesCount", original, "dropped_attributes")
-        described.append(entry)
-    return described
+        for event, original in zip(record.events, record.span.events, strict=True)
+    ]
 
 
 def _links(record: Record) -> list[dict[str, Any]]:
-    described = []
-    for link, original in _paired(record.links, record.span.links):
-        context = link.context
-        entry: dict[str, Any] = {
-            "traceId": f"{context.trace_id:032x}",
-            "spanId": f"{context.span_id:016x}",
-            "attributes": _attributes(link.attributes or {}),
+    return [
+        {
+            "traceId": f"{link.context.trace_id:032x}",
+            "spanId": f"{link.context.span_id:016x}",
+            "attributes": _attributes((link.attributes or {}).items()),
+            **_dropped(original, "droppedAttributesCount", "dropped_attributes"),
+            "flags": _flags(link.context.trace_flags, link.context.is_remote),
         }
-        _add_dropped(entry, "droppedAttributesCount", original, "dropped_attributes")
-        entry["flags"] = _flags(context.trace_flags, context.is_remote)
-        described.append(entry)
-    return described
+        for link, original in zip(record.links, record.span.links, strict=True)
+    ]
 
 
-def _paired(masked: Sequence[Any], originals: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
-    """Yield each masked part with the part of the span that knows what was dropped from it."""
-    if len(masked) != len(originals):
-        originals = [None] * len(masked)
-    return zip(masked, originals, strict=True)
-
-
-def _add_dropped(entry: dict[str, Any], name: str, original: Any, attribute: str) -> None:
+def _dropped(original: Any, name: str, attribute: str) -> dict[str, int]:
     count = getattr(original, attribute, 0)
-    if count:
-        entry[name] = int(count)
+    return {name: count} if count else {}
 
 
 def _flags(trace_flags: int, is_remote: bool) -> int:
-    return trace_flags & _TRACE_FLAGS | _IS_REMOTE_KNOWN | (_IS_REMOTE if is_remote else 0)
+    # Bit 8 says that it is known whether the context is remote, bit 9 that it is.
+    return trace_flags & 0xFF | 0x100 | (0x200 if is_remote else 0)
 
 
 def _nanoseconds(time_ns: Any) -> str:
@@ -232,14 +206,10 @@ def _nanoseconds(time_ns: Any) -> str:
             time_ns = float.__int__(time_ns)
         else:
             time_ns = int.__index__(time_ns) if issubclass(kind, int) else 0
-    return str(min(max(time_ns, 0), LARGEST_INT))
+    return str(time_ns if 0 <= time_ns <= LARGEST_INT else 0 if time_ns < 0 else LARGEST_INT)
 
 
-def _attributes(attributes: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return _key_values(attributes.items(), 0)
-
-
-def _key_values(items: Iterable[tuple[Any, Any]], depth: int) -> list[dict[str, Any]]:
+def _attributes(items: Iterable[tuple[Any, Any]], depth: int = 0) -> list[dict[str, Any]]:
     return [
         {
             "key": key if type(key) is str else _key(key),
@@ -300,13 +270,14 @@ def _mapping(value: Any, kind: type, depth: int) -> dict[str, Any]:
         return {"stringValue": _named(value)}
     if depth >= MOST_NESTED:
         return {"stringValue": deep_text(value)}
-    return {"kvlistValue": {"values": _key_values(items, depth + 1)}}
+    return {"kvlistValue": {"values": _attributes(items, depth + 1)}}
 
 
 def deep_text(value: Any) -> str:
+    """Return what is nested deeper than the protocol goes as a text."""
     try:
         return orjson.dumps(value, default=_named, option=_AS_TEXT).decode()
-    except TypeError:  # deeper than that goes, too
+    except TypeError:  # too deep for that as well
         return _named(value)
 
 
@@ -315,11 +286,13 @@ def _named(value: Any) -> str:
 
 
 def whole_number(number: int) -> str:
+    """Return a number in digits, or how large it is."""
     bits = number.bit_length()
     return str(number) if bits <= _PRINTED_BITS else f"<int of {bits} bits>"
 
 
 def json_number(number: float) -> float | str:
+    """Return a number, or the name of what JSON has no number for."""
     if number - number == 0:
         return number
     return "NaN" if number != number else "Infinity" if number > 0 else "-Infinity"

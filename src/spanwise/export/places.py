@@ -29,7 +29,13 @@ ABOUT: Final = "destination.json"
 
 _SALT = "salt"
 _SALT_BYTES = 32
-_NO_ACCESS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+# Nothing that passes by itself, as a full disk does.
+_NO_PLACE = frozenset(
+    {
+        *(errno.EACCES, errno.EPERM, errno.EROFS, errno.EOPNOTSUPP),
+        *(errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR),
+    }
+)
 
 
 def default_root() -> Path:
@@ -50,7 +56,8 @@ class Places:
 
     def __init__(self, destination: Destination, root: Path | None = None) -> None:
         self.destination = destination
-        self.root = (root or default_root()).expanduser().absolute()
+        # One path for one folder, however it was named: by it this process knows its leases.
+        self.root = Path(os.path.realpath((root or default_root()).expanduser()))
         self._spare_is_told = False
 
     def made(self) -> Path:
@@ -62,7 +69,7 @@ class Places:
         try:
             return self._made_in(self.root)
         except OSError as error:
-            if error.errno not in _NO_ACCESS:
+            if error.errno not in _NO_PLACE:
                 raise
             folder = self._made_in(_spare_root())
             if not self._spare_is_told:
@@ -76,8 +83,10 @@ class Places:
         found = []
         for root in (self.root, _spare_root()):
             with contextlib.suppress(OSError):
+                if root != self.root:
+                    _check_owner(root)
                 folder = root / self._name(_salt(root, make=False))
-                if os.access(folder, os.R_OK | os.W_OK | os.X_OK) and folder.is_dir():
+                if _is_accessible(folder, os.R_OK | os.W_OK | os.X_OK) and folder.is_dir():
                     found.append(folder)
         return found
 
@@ -86,9 +95,9 @@ class Places:
         if root == _spare_root():
             _check_owner(root)
         folder = root / self._name(_salt(root, make=True))
-        if not os.access(folder, os.W_OK | os.X_OK):
+        if not _is_accessible(folder, os.W_OK | os.X_OK):
             folder.mkdir(mode=0o700, exist_ok=True)
-            if not os.access(folder, os.W_OK | os.X_OK):
+            if not _is_accessible(folder, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
             _describe(folder, self.destination)
         return folder
@@ -96,10 +105,11 @@ class Places:
     def _name(self, salt: bytes) -> str:
         destination = self.destination
         told = [destination.endpoint, destination.protocol]
-        told += [
-            f"{name.lower()}: {value}" for name, value in sorted(dict(destination.headers).items())
-        ]
-        digest = hmac.new(salt, "\n".join(told).encode(), hashlib.sha256).hexdigest()[:16]
+        headers = {name.lower(): value for name, value in dict(destination.headers).items()}
+        told += [f"{name}: {value}" for name, value in sorted(headers.items())]
+        # An address from the environment may hold bytes that are no text.
+        text = "\n".join(told).encode("utf-8", "surrogatepass")
+        digest = hmac.new(salt, text, hashlib.sha256).hexdigest()[:16]
         host = re.sub(r"[^a-z0-9.-]", "-", (urlsplit(destination.endpoint).hostname or "").lower())
         return f"{host[:40]}-{digest}"
 
@@ -111,6 +121,11 @@ def _spare_root() -> Path:
         shared = Path(tempfile.gettempdir())
     user = os.geteuid() if hasattr(os, "geteuid") else "user"
     return shared / f"spanwise-{user}"
+
+
+def _is_accessible(path: Path, mode: int) -> bool:
+    """Return whether the user that the process acts as may do this with a path."""
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _check_owner(folder: Path) -> None:
@@ -134,7 +149,8 @@ def _salt(root: Path, *, make: bool) -> bytes:
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         try:
-            os.write(fd, os.urandom(_SALT_BYTES))
+            if os.write(fd, os.urandom(_SALT_BYTES)) != _SALT_BYTES:
+                raise OSError(errno.ENOSPC, "only a part of the salt could be written", str(path))
         finally:
             os.close(fd)
         with contextlib.suppress(FileExistsError):
@@ -146,6 +162,9 @@ def _salt(root: Path, *, make: bool) -> bytes:
 
 def _describe(folder: Path, destination: Destination) -> None:
     """Say in the folder whose it is, for people and for `spanwise doctor`."""
-    about = {"endpoint": _guard.masked(destination.endpoint), "protocol": destination.protocol}
+    endpoint = _guard.masked(destination.endpoint).encode("utf-8", "backslashreplace").decode()
+    about = {"endpoint": endpoint, "protocol": destination.protocol}
     with contextlib.suppress(OSError):
-        (folder / ABOUT).write_bytes(orjson.dumps(about, option=orjson.OPT_APPEND_NEWLINE))
+        fd = os.open(folder / ABOUT, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(fd, "wb") as stream:
+            stream.write(orjson.dumps(about, option=orjson.OPT_APPEND_NEWLINE))

@@ -8,10 +8,9 @@ field's type counts as the default.
 from __future__ import annotations
 
 import binascii
-import functools
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final, TypeAlias
 
 import orjson
@@ -22,22 +21,17 @@ MOST_NESTED: Final = 30
 
 LARGEST_32: Final = 2**32 - 1
 LARGEST_INT: Final = 2**63 - 1
+_SMALLEST_INT = -(2**63)
 _LARGEST_64 = 2**64 - 1
 _LARGEST_ENUM = 2**31 - 1
 _MOST_DIGITS = 20
 _LONGEST_KEY = 128  # of those that are remembered
 _ODD = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
 
-_SMALL = tuple(bytes((number,)) for number in range(128))
+_LAST = tuple(bytes((number,)) for number in range(128))
+_NOT_LAST = tuple(bytes((number | 128,)) for number in range(128))
 # The beginning of a short text as a value: its length with and without its own tag.
 _SHORT = tuple(bytes((length + 2, 0x0A, length)) for length in range(126))
-
-_BOOLEANS = (b"\x02\x10\x00", b"\x02\x10\x01")
-_PACK_32 = struct.Struct("<I").pack
-_PACK_64 = struct.Struct("<Q").pack
-_PACK_DOUBLE = struct.Struct("<d").pack
-
-_BOOLEANS = (b"\x02\x10\x00", b"\x02\x10\x01")
 _PACK_32 = struct.Struct("<I").pack
 _PACK_64 = struct.Struct("<Q").pack
 _PACK_DOUBLE = struct.Struct("<d").pack
@@ -54,36 +48,36 @@ def span_bytes(span: Any) -> bytes:
     if type(span) is not dict:
         raise ValueError("a span is an object")
     trace_id, span_id = _id(span.get("traceId"), 16), _id(span.get("spanId"), 8)
-    if not any(trace_id) or not any(span_id):
+    if not trace_id.strip(b"\0") or not span_id.strip(b"\0"):
         raise ValueError("an id is all zeros")
     return b"".join((b"\x0a\x10", trace_id, b"\x12\x08", span_id, _content(SPAN, span)))
 
 
-def fields_in(message: bytes) -> Iterator[tuple[int, Any]]:
+def fields_in(data: bytes) -> Iterator[tuple[int, Any]]:
     """Yield the fields of a message of any kind: numbers as int, all else as bytes.
 
     Raises:
         ValueError: it is none.
     """
     position = 0
-    while position < len(message):
-        tag, position = _read_varint(message, position)
+    while position < len(data):
+        tag, position = _read_varint(data, position)
         kind = tag & 7
         if kind in (0, 2):
-            number, position = _read_varint(message, position)
+            number, position = _read_varint(data, position)
         elif kind in (1, 5):
             number = 8 if kind == 1 else 4
         else:
             raise ValueError("no protobuf")
         begin, position = position, position + number if kind else position
-        if position > len(message):
+        if position > len(data):
             raise ValueError("cut off")
-        yield tag >> 3, message[begin:position] if kind else number
+        yield tag >> 3, data[begin:position] if kind else number
 
 
-def _read_varint(message: bytes, position: int) -> tuple[int, int]:
+def _read_varint(data: bytes, position: int) -> tuple[int, int]:
     number = 0
-    for shift, byte in zip(range(0, 70, 7), message[position : position + 10], strict=False):
+    for shift, byte in zip(range(0, 70, 7), data[position : position + 10], strict=False):
         position += 1
         number |= (byte & 127) << shift
         if byte < 128:
@@ -93,18 +87,17 @@ def _read_varint(message: bytes, position: int) -> tuple[int, int]:
 
 def integer(value: Any, most: int, least: int = 0) -> int | None:
     """Return a number, which JSON may hold as a text; None for what is none of that size."""
-    if type(value) is str and len(value) <= _MOST_DIGITS:
+    kind = type(value)
+    if kind is str and len(value) <= _MOST_DIGITS:
         try:
             value = int(value)
         except ValueError:
             return None
-    elif type(value) is float and value == value // 1:
+    elif kind is float and value == value // 1:
         value = int(value)
-    return value if type(value) is int and least <= value <= most else None
-
-
-def _list(values: Any) -> list[Any]:
-    return values if type(values) is list else []
+    elif kind is not int:
+        return None
+    return value if least <= value <= most else None
 
 
 def _id(value: Any, length: int) -> bytes:
@@ -115,17 +108,10 @@ def _id(value: Any, length: int) -> bytes:
 
 
 def varint(number: int) -> bytes:
-    """Return a number in as many bytes as it takes."""
+    """Return a number in as many bytes as it takes, seven bits in each."""
     if number < 128:
-        return _SMALL[number]
-    if number < 16_384:
-        return bytes((number & 127 | 128, number >> 7))
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
+        return _LAST[number]
+    return _NOT_LAST[number & 127] + varint(number >> 7)
 
 
 def _content(fields: _Fields, content: Mapping[str, Any]) -> bytes:
@@ -138,12 +124,9 @@ def _content(fields: _Fields, content: Mapping[str, Any]) -> bytes:
     return b"".join(pieces)
 
 
-# How a field is written: with its tag before its content.
-
-
 def field(tag: bytes, content: bytes) -> bytes:
     """Return a field of any content."""
-    return b"".join((tag, varint(len(content)), content))
+    return tag + varint(len(content)) + content
 
 
 def text(tag: bytes, value: Any) -> bytes:
@@ -157,12 +140,13 @@ def message(tag: bytes, fields: _Fields, value: Any) -> bytes:
 
 
 def _texts(tag: bytes, values: Any) -> bytes:
-    return b"".join(field(tag, value.encode()) for value in _list(values) if type(value) is str)
+    texts = [v for v in values if type(v) is str] if type(values) is list else []
+    return b"".join(field(tag, value.encode()) for value in texts)
 
 
 def _messages(tag: bytes, fields: _Fields, values: Any) -> bytes:
     pieces = []
-    for value in _list(values):
+    for value in values if type(values) is list else ():
         if type(value) is dict:
             try:
                 pieces.append(message(tag, fields, value))
@@ -182,12 +166,12 @@ def _link_id(tag: bytes, length: int, value: Any) -> bytes:
 
 def _parent_id(value: Any) -> bytes:
     parent = _id(value, 8) if value else b""
-    return b"\x22\x08" + parent if any(parent) else b""
+    return b"\x22\x08" + parent if parent.strip(b"\0") else b""
 
 
 def _attributes(tag: bytes, items: Any, depth: int = 0) -> bytes:
     pieces: list[bytes] = []
-    for item in _list(items):
+    for item in items if type(items) is list else ():
         try:
             key, value = item["key"], item["value"]
             start = _start(key) if len(key) < _LONGEST_KEY else _start.__wrapped__(key)
@@ -196,76 +180,72 @@ def _attributes(tag: bytes, items: Any, depth: int = 0) -> bytes:
                 length = len(content)
                 if length < 126:  # most are; the general way takes twice the time
                     size = len(start) + length + 3
-                    size_bytes = _SMALL[size] if size < 128 else varint(size)
+                    size_bytes = _LAST[size] if size < 128 else varint(size)
                     pieces += (tag, size_bytes, start, _SHORT[length], content)
                     continue
             content = _value(value, depth)
             pieces += (tag, varint(len(start) + len(content)), start, content)
         except _ODD:
             if type(item) is dict:
-                pieces.append(_odd_attribute(tag, item, depth))
+                key, value = text(b"\x0a", item.get("key")), item.get("value")
+                content = b"" if value is None else b"\x12" + _value(value, depth)
+                pieces.append(field(tag, key + content))
     return b"".join(pieces)
 
 
-@functools.lru_cache(maxsize=1024)
+@lru_cache(maxsize=1024)
 def _start(key: str) -> bytes:
     """Return an attribute up to the length of its value: attributes have few different keys."""
     return text(b"\x0a", key) + b"\x12"
 
 
-def _odd_attribute(tag: bytes, item: dict[str, Any], depth: int) -> bytes:
-    key, value = text(b"\x0a", item.get("key")), item.get("value")
-    return field(tag, key if value is None else key + b"\x12" + _value(value, depth))
-
-
 def _value(value: Any, depth: int) -> bytes:
     """Return an `AnyValue` with its length before it; one that is odd is empty."""
     for kind, content in value.items() if type(value) is dict else ():
-        if kind in VALUES and content is not None:
-            try:
-                return _known_value(kind, content, depth)
-            except _ODD:
-                break
-    return _SMALL[0]
+        try:
+            if kind == "stringValue":
+                utf8 = content.encode()
+                return _SHORT[len(utf8)] + utf8 if len(utf8) < 126 else _nested(b"\x0a", utf8)
+            if kind == "intValue":
+                number = integer(content, LARGEST_INT, _SMALLEST_INT)
+                written = b"" if number is None else b"\x18" + varint(number & _LARGEST_64)
+                return _LAST[len(written)] + written
+            if kind == "bytesValue":
+                # In both alphabets, padded or not, as protobuf's own readers take it.
+                base64 = content.replace("-", "+").replace("_", "/")
+                return _nested(b"\x3a", binascii.a2b_base64(base64 + "=="))
+            if kind == "doubleValue" and type(content) is not bool:
+                return b"\x09\x21" + _PACK_DOUBLE(float(content))
+            if kind == "boolValue" and type(content) is bool:
+                return b"\x02\x10" + _LAST[content]
+            if kind in ("arrayValue", "kvlistValue"):
+                return _several(kind, content, depth)
+        except _ODD:
+            break
+    return b"\0"
 
 
-def _known_value(kind: str, content: Any, depth: int) -> bytes:
-    if kind == "stringValue":
-        encoded = content.encode()
-        return _SHORT[len(encoded)] + encoded if len(encoded) < 126 else _nested(b"\x0a", encoded)
-    if kind == "intValue":
-        number = integer(content, LARGEST_INT, -LARGEST_INT - 1)
-        written = b"" if number is None else b"\x18" + varint(number & _LARGEST_64)
-        return _SMALL[len(written)] + written
-    if kind == "doubleValue":
-        return _SMALL[0] if type(content) is bool else b"\x09\x21" + _PACK_DOUBLE(float(content))
-    if kind == "boolValue":
-        return _BOOLEANS[content] if type(content) is bool else _SMALL[0]
-    if kind == "bytesValue":  # in both alphabets, padded or not, as protobuf's own readers take it
-        base64 = content.replace("-", "+").replace("_", "/")
-        return _nested(b"\x3a", binascii.a2b_base64(base64 + "=="))
-    if depth >= MOST_NESTED:  # as text, which every reader takes; not all that is read is writable
+def _several(kind: str, content: Any, depth: int) -> bytes:
+    if depth >= MOST_NESTED:
+        # As text, which every reader takes. What orjson reads it cannot always write: that is odd.
         return _nested(b"\x0a", orjson.dumps({kind: content}))
     values = content.get("values")
     if kind == "kvlistValue":
         return _nested(b"\x32", _attributes(b"\x0a", values, depth + 1))
     pieces: list[bytes] = []
-    for item in _list(values):
+    for item in values if type(values) is list else ():
         pieces += (b"\x0a", _value(item, depth + 1))
     return _nested(b"\x2a", b"".join(pieces))
 
 
 def _nested(tag: bytes, content: bytes) -> bytes:
     length = varint(len(content))
-    return b"".join((varint(1 + len(length) + len(content)), tag, length, content))
+    return varint(1 + len(length) + len(content)) + tag + length + content
 
 
 # The messages of the protocol by the JSON names of their fields, in the order of their numbers.
 # The ids of a span, its fields 1 and 2, are written apart from the rest because they must be there.
 
-VALUES: Final = frozenset(
-    "stringValue boolValue intValue doubleValue arrayValue kvlistValue bytesValue".split()
-)
 STATUS: Final[_Fields] = {
     "message": partial(text, b"\x12"),
     "code": partial(_number, b"\x18", _LARGEST_ENUM, varint),

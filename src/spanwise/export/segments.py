@@ -190,9 +190,7 @@ class Segments:
             is_ended = self._number != written_to
             try:
                 with open(self._path(), "rb", buffering=0) as stream:
-                    lines, torn, end = self._next(
-                        stream.fileno(), most_lines, most_bytes, is_ended
-                    )
+                    lines, torn, end = self._next(stream.fileno(), most_lines, most_bytes, is_ended)
                     if lines or not is_ended:
                         return lines
                     if self._is_removed(stream, end):

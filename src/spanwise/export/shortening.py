@@ -9,10 +9,10 @@ import orjson
 
 from spanwise import semconv
 from spanwise._value_kinds import TRUNCATED
+from spanwise.export import wire
 from spanwise.export.foreign_otlp import in_order, normal_span
 from spanwise.export.otlp_json import BEGINNING
 from spanwise.export.protobuf import LARGEST_32, LARGEST_INT, SPAN, integer, span_bytes
-from spanwise.export.wire import parts
 
 _LIMITS = (262_144, 65_536, 16_384, 4_096, 1_024, 256)
 _AROUND_CUT = 80  # characters that say what was cut, at most
@@ -46,7 +46,7 @@ def shortened(line: bytes, most_bytes: int) -> bytes | None:
         would be left of it.
     """
     try:
-        text, group = parts(line)
+        text, group = wire.parts(line)
         document = orjson.loads(text)
         whole = len(span_bytes(document))
         span = normal_span(document)

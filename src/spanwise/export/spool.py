@@ -14,12 +14,13 @@ from spanwise import _guard, _settings, _state
 from spanwise._processes import PerProcess
 from spanwise.export import segments
 from spanwise.export.leases import Lease, cursor_of
-from spanwise.export.lines import GoneError, Handle
+from spanwise.export.lines import GoneError, Handle, holds
 from spanwise.export.places import Places
 from spanwise.export.segments import FIRST, Segments
 
 _SEGMENT_BYTES = 4 << 20
 _LEASE_LOOK_EVERY_S = 1.0
+_MOST_TAKEN = 5
 
 
 @dataclass
@@ -75,6 +76,14 @@ class Spool:
         finally:
             own.depth -= 1
 
+    def holds(self, line: bytes) -> bool:
+        """Return whether a line is among the last ones that this process wrote."""
+        mine, number = self.current()
+        return mine is not None and any(
+            holds(segments.segment_path(mine.folder, mine.process, written), line)
+            for written in (number, number - 1)
+        )
+
     def begin(self) -> None:
         """Make the first segment, if there is none; as with `write`, one thread at a time.
 
@@ -101,23 +110,31 @@ class Spool:
         if own is not None and written is not None:
             own.open = None
             with _guard.guard("spool.close"):
-                written.segments.read(1, 1, written_to=written.number + 1)
-                written.segments.end()
+                try:
+                    written.segments.read(1, 1, written_to=written.number + 1)
+                finally:
+                    written.segments.end()
 
     def _begun(self, own: _Own) -> _Open:
         folder = self.places.made()
-        process = _name_of_process()
-        lease = Lease.new(segments.lease_path(folder, process))
+        process, lease = _new_lease(folder)
+        path = segments.segment_path(folder, process, FIRST)
+        made = None
         try:
-            path = segments.segment_path(folder, process, FIRST)
             handle = Handle(path, is_new=True)
-        except BaseException:
-            lease.release(remove=True)
-            raise
-        made = Segments(folder, process, lease)
-        own.open = _Open(made, FIRST, handle, time.monotonic())
-        _enforce_cap(folder, self.most_bytes, handle.path)
-        return own.open
+            made = _Open(Segments(folder, process, lease), FIRST, handle, time.monotonic())
+        finally:
+            # A span that ended in the midst of this may have made them already.
+            is_wanted = made is not None and own.open is None
+            if is_wanted:
+                own.open = made
+            else:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+                lease.release(remove=True)
+        if is_wanted:
+            _enforce_cap(folder, self.most_bytes, path)
+        return own.open or made
 
     def _go_on(self, written: _Open) -> None:
         """Begin the next segment; where it cannot be made, the current one grows on."""
@@ -161,6 +178,17 @@ def _count_gone(written: _Open) -> None:
         _guard.warn("lost.spool", f"{lost} spans were deleted with {written.segments.folder}")
 
 
+def _new_lease(folder: Path) -> tuple[str, Lease]:
+    for _ in range(_MOST_TAKEN):
+        process = _name_of_process()
+        # Who looks for dead processes may lock it before we do: it lets go of that, as there is
+        # nothing in it, but the line that is to be written cannot wait.
+        with contextlib.suppress(FileExistsError):
+            return process, Lease.new(segments.lease_path(folder, process))
+    process = _name_of_process()
+    return process, Lease.new(segments.lease_path(folder, process))
+
+
 def _name_of_process() -> str:
     host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40] or "host"
     return f"{host}-{os.getpid()}-{int(time.time())}-{os.urandom(4).hex()}"
@@ -182,7 +210,11 @@ def _enforce_cap(folder: Path, most_bytes: int, current: Path) -> None:
             if path == current:
                 continue
             lost = _waiting_in(path)
-            path.unlink(missing_ok=True)
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                _guard.warn("spool.unlink", f"cannot remove {path}: {_guard.describe(error)}")
+                continue
             total -= size
             _state.count("deleted.spool_segments")
             _state.count("lost.spool", lost)
@@ -190,12 +222,14 @@ def _enforce_cap(folder: Path, most_bytes: int, current: Path) -> None:
 
 
 def _waiting_in(path: Path) -> int:
-    """Return how many lines of a segment were not settled."""
+    """Return how many lines of a segment were not settled; in other files all are."""
     process, _, number = path.stem.rpartition(".")
+    settled_number, settled_to = cursor_of(segments.lease_path(path.parent, process))
+    if not number.isdecimal() or int(number) < settled_number:
+        return 0
     count = 0
     with contextlib.suppress(OSError), open(path, "rb") as stream:
-        settled_number, settled_to = cursor_of(segments.lease_path(path.parent, process))
-        if number == f"{settled_number:06d}":
+        if int(number) == settled_number:
             stream.seek(settled_to)
         while chunk := stream.read(1 << 20):
             count += chunk.count(b"\n")

@@ -33,10 +33,11 @@ class SpooledLines:
         root: Path | None = None,
         most_bytes: int = _settings.DEFAULT_MAX_BYTES,
     ) -> None:
-        self._spool = Spool(Places(destination, root), most_bytes)
-        self._backlog = Backlog("spool", f"the spool for {courier.target}", self._spool.write)
-        self._drainer = Drainer(self._spool, self._backlog, courier)
-        self._started = StartedSpans(self._spool, self._backlog, f"the spool for {courier.target}")
+        spool = Spool(Places(destination, root), most_bytes)
+        target = f"the spool for {courier.target}"
+        self._backlog = Backlog("spool", target, spool.write, spool.holds)
+        self._drainer = Drainer(spool, self._backlog, courier)
+        self._started = StartedSpans(spool, self._backlog, target)
         self._drainer.look_for_orphans()
 
     def begin(self, span_id: str, text: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import time
+import weakref
 import zlib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -44,6 +45,7 @@ class HttpTransport:
         self._destination = destination
         self._content_type = content_type
         self._begin()
+        _transports.add(self)
 
     def post(
         self,
@@ -62,6 +64,7 @@ class HttpTransport:
             headers: sent too; they win over those of the destination.
         """
         if self._pid != os.getpid():
+            self.leave_behind()
             self._begin()
         send = partial(self._send, body, url or self._destination.endpoint, headers or {})
         return self._line.carry(
@@ -76,11 +79,19 @@ class HttpTransport:
             self._session.close()
             self._line.turn.release()
 
+    def leave_behind(self) -> None:
+        """Keep what the parent of this forked child made: it is neither used nor ever destroyed.
+
+        A socket that is collected closes its number, which may be a file of the program's by then:
+        daemons close all that they inherited.
+        """
+        _left_behind.append((self._line, self._session))
+        self._pid = 0
+
     def _begin(self) -> None:
-        # What the parent of a forked child has is left alone: the connection is not ours.
         self._pid = os.getpid()
-        self._line = Line()
-        self._session = _session(self._line)
+        self._line: Line = Line()
+        self._session: requests.Session = _session(self._line)
         self._last_used_s = 0.0
 
     def _send(self, body: bytes, url: str, headers: Mapping[str, str], request: Request) -> Answer:
@@ -130,6 +141,19 @@ class HttpTransport:
             names[name.lower()] = name
             headers[name] = value.strip()
         return headers
+
+
+_transports: weakref.WeakSet[HttpTransport] = weakref.WeakSet()
+_left_behind: list[Any] = []
+
+
+def _leave_all_behind() -> None:
+    for transport in tuple(_transports):
+        transport.leave_behind()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_all_behind)
 
 
 def transport_for(destination: Destination) -> HttpTransport | GrpcTransport:
