@@ -289,7 +289,6 @@ KINDS = (
     inspect.iscoroutinefunction,
     inspect.isgeneratorfunction,
     inspect.isasyncgenfunction,
-    asyncio.iscoroutinefunction,
 )
 
 

@@ -7,6 +7,7 @@ import gc
 import os
 import sys
 import threading
+from typing import ClassVar
 
 import pytest
 
@@ -22,7 +23,7 @@ pytestmark = [
 class Made:
     """Remembers who made it, and says when it is destroyed."""
 
-    destroyed: list[int] = []
+    destroyed: ClassVar[list[int]] = []
 
     def __init__(self):
         self.pid = os.getpid()

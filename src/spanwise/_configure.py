@@ -191,6 +191,7 @@ def _finish() -> None:
 
     Spans that daemon threads and later exit handlers end are written all the same.
     """
+    _state.is_exiting = True
     runtime = _state.runtime
     if runtime is not None:
         with _guard.guard("exit"):

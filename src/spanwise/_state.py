@@ -56,6 +56,10 @@ keywords: dict[str, Any] = {}
 # use does not configure by itself until configure() is called again.
 is_off = False
 
+# Set at the exit, before everything is closed: what is spooled after that is the next process's,
+# since of what this one would send nobody might be left to hear that it has arrived.
+is_exiting = False
+
 # The instrumentors that configure() turned on, by name, with the provider that each was given.
 instrumentors: dict[str, tuple[Any, Any]] = {}
 
@@ -96,9 +100,9 @@ def counters() -> dict[str, int]:
 
 def reset() -> None:
     """Forget everything; for tests. Sinks that are still open are not closed."""
-    global runtime, call_listeners, is_off
+    global runtime, call_listeners, is_off, is_exiting
     runtime = None
-    is_off = False
+    is_off = is_exiting = False
     call_listeners = 0
     keywords.clear()
     sinks.clear()

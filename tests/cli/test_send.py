@@ -144,14 +144,17 @@ def test_jsonl_files_are_sent_once_more(receiver, files):
         spanwise.configure(
             service_name="bot", destinations=[other.url], traces_dir=files.folder, environment="e"
         )
-        with spanwise.identify(user="jane", session_id="s-1", tags=["a"], metadata={"k": {"x": 1}}):
-            with pytest.raises(LookupError), spanwise.observe("outer", type="agent") as outer:
-                outer.update(input={"q": "ä"}, output=[1, None], level="warning")
-                with trace.get_tracer("third").start_as_current_span(
-                    "inner", kind=trace.SpanKind.CLIENT, attributes={"n": 1, "f": 0.5, "l": [True]}
-                ) as inner:
-                    inner.add_event("e", {"size": 3})
-                raise LookupError("none")
+        with (
+            spanwise.identify(user="jane", session_id="s-1", tags=["a"], metadata={"k": {"x": 1}}),
+            pytest.raises(LookupError),
+            spanwise.observe("outer", type="agent") as outer,
+        ):
+            outer.update(input={"q": "ä"}, output=[1, None], level="warning")
+            with trace.get_tracer("third").start_as_current_span(
+                "inner", kind=trace.SpanKind.CLIENT, attributes={"n": 1, "f": 0.5, "l": [True]}
+            ) as inner:
+                inner.add_event("e", {"size": 3})
+            raise LookupError("none")
         assert spanwise.flush(30) is True
         done = send(files.folder, "--to", receiver.url)
         assert (0, f"2 spans sent to {receiver.url}/v1/traces\n") == (done.exit_code, done.stdout)

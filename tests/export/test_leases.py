@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -519,7 +520,7 @@ def test_descriptors_are_given_back(path, tmp_path):
     """Whatever becomes of the lease."""
 
     def count():
-        return len(os.listdir("/proc/self/fd" if sys.platform == "linux" else "/dev/fd"))
+        return len(list(Path("/dev/fd").iterdir()))
 
     def child():
         before = count()
@@ -610,6 +611,7 @@ def test_what_this_process_holds_is_no_orphan(tmp_path):
     assert [] == list(orphans([tmp_path]))
     for source in found:
         source.end()
-    assert 3 == len(found := list(orphans([tmp_path])))
+    found = list(orphans([tmp_path]))
+    assert 3 == len(found)
     for source in [*found, mine]:
         source.end()

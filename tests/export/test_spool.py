@@ -20,9 +20,11 @@ import spanwise
 from spanwise import Destination, _state
 from spanwise.export import leases, lines, places, segments, spool
 from spanwise.export.backlog import Backlog
-from spanwise.export.drain import orphans
+from spanwise.export.delivery import Parcel
+from spanwise.export.drain import Drainer, orphans
 from spanwise.export.leases import Lease
 from spanwise.export.places import Places
+from spanwise.export.policy import Answer, verdict
 from spanwise.export.segments import FIRST, intact, sealed
 from spanwise.export.spool import Spool
 from support.forks import WATCHDOG_S, Child, in_child
@@ -793,6 +795,94 @@ def test_spools_of_two_destinations_share_no_folder(make):
     second.close()
     assert [1] == recovered(folder_of(first))
     assert [2] == recovered(folder_of(second))
+
+
+class TakesAll:
+    """A courier that takes everything."""
+
+    kind = "test"
+    target = "the place"
+    most_lines = 100
+    most_bytes = 1 << 20
+
+    def __init__(self):
+        self.arrived = []
+
+    def pack(self, each):
+        return Parcel(each, each.data, len(each.data))
+
+    def send(self, parcels):
+        self.arrived += [number_of(parcel.content) for parcel in parcels]
+        return Answer(status=200)
+
+    def judge(self, answer):
+        return verdict(answer)
+
+    def rejected(self, answer):
+        return 0, ""
+
+    def close(self):
+        pass
+
+
+def test_what_cannot_be_removed_is_taken_once_in_a_while_and_holds_nobody_up(make, monkeypatch):
+    """What other dead processes left is delivered all the same, and once."""
+    each = make()
+    folder = folder_of(each)
+    stuck = [laid(folder, f"stuck{n}", 3, age_s=1000, first=100 * n) for n in range(3)]
+    laid(folder, "free", 3, age_s=10, first=900)
+    unlink = Path.unlink
+    taken = []
+
+    def unlinked(self, **options):
+        if self in stuck:
+            raise PermissionError(1, "Operation not permitted")
+        unlink(self, **options)
+
+    of_dead = Lease.of_dead.__func__
+
+    def observed(cls, path):
+        taken.append(path)
+        return of_dead(cls, path)
+
+    monkeypatch.setattr(Path, "unlink", unlinked)
+    monkeypatch.setattr(Lease, "of_dead", classmethod(observed))
+    courier = TakesAll()
+    drainer = Drainer(each, Backlog("spool", "the spool", each.write), courier)
+    drainer.look_for_orphans()
+    until = time.monotonic() + WATCHDOG_S
+    while 902 not in courier.arrived:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    time.sleep(0.5)
+    drainer.close(WATCHDOG_S)
+    assert sorted([*range(3), *range(100, 103), *range(200, 203), *range(900, 903)]) == sorted(
+        courier.arrived
+    )
+    assert len(taken) < 20
+    monkeypatch.undo()
+
+
+def test_a_thousand_dead_processes_are_looked_through_once(make, monkeypatch):
+    """Not once for each of them."""
+    each = make()
+    folder = folder_of(each)
+    for n in range(1_000):
+        segments.segment_path(folder, f"dead{n}", 1).write_bytes(line(n))
+    scans = []
+    scandir = os.scandir
+    monkeypatch.setattr(segments.os, "scandir", lambda *args: scans.append(1) or scandir(*args))
+    courier = TakesAll()
+    drainer = Drainer(each, Backlog("spool", "the spool", each.write), courier)
+    drainer.look_for_orphans()
+    until = time.monotonic() + WATCHDOG_S
+    while len(courier.arrived) < 1_000:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    drainer.close(WATCHDOG_S)
+    assert list(range(1_000)) == sorted(courier.arrived)
+    assert len(scans) < 20
+    assert ["destination.json"] == [path.name for path in folder.iterdir()]
 
 
 def test_names_of_processes_are_names_of_files(monkeypatch):

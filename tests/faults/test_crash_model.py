@@ -54,7 +54,7 @@ def spare(tmp_path, monkeypatch):
 
 
 class Steps:
-    """Ends the process at the n-th of its steps that leave something behind.
+    """Ends the process at the n-th of its steps that leave something behind, or tell something.
 
     Args:
         last: number of the step before which it ends; counted from 1.
@@ -67,8 +67,9 @@ class Steps:
         self.count = 0
 
     def watch(self, holder, name):
-        function = getattr(holder, name)
+        setattr(holder, name, self.step_of(getattr(holder, name), name))
 
+    def step_of(self, function, name=""):
         def step(*args, **options):
             self.count += 1
             if self.count == self.last:
@@ -77,7 +78,7 @@ class Steps:
                 os._exit(77)
             return function(*args, **options)
 
-        setattr(holder, name, step)
+        return step
 
     def watch_all(self):
         for name in ("open", "write", "pwrite", "close", "unlink", "mkdir", "link", "replace"):
@@ -129,7 +130,7 @@ def dies(function, step, *, half=False):
     def child(pipe):
         steps = Steps(step, half=half)
         steps.watch_all()
-        function(pipe.send)
+        function(steps.step_of(pipe.send))
         assert parent == os.getppid()
         return steps.count
 
@@ -222,7 +223,7 @@ def steps_of_a_life(root):
 def counted_life(root):
     steps = Steps(0)
     steps.watch_all()
-    live(root, 0, lambda what: None)
+    live(root, 0, steps.step_of(lambda what: None))
     return steps.count
 
 

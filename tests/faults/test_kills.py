@@ -380,9 +380,9 @@ def test_a_span_that_was_delivered_before_its_end_was_noted_is_not_interrupted(t
 
 
 ENDS_AFTER_THE_EXIT = """
-import atexit, threading
+import atexit, os, sys, threading, time
 import spanwise
-from support.producer import in_background
+from support.producer import append, in_background
 
 is_closed, has_ended = threading.Event(), threading.Event()
 
@@ -393,6 +393,9 @@ def late():
     has_ended.set()
 
 def let_it_end():
+    append(sys.argv[1], "closed")
+    while not os.path.exists(sys.argv[2]):
+        time.sleep(0.01)
     is_closed.set()
     has_ended.wait(60)
 
@@ -405,10 +408,17 @@ is_open.wait(60)
 
 
 def test_a_span_that_ends_after_everything_was_closed_is_not_interrupted(tmp_path, receiver):
-    """A daemon thread ends it while the interpreter exits: it arrives as it ended, and once."""
+    """A daemon thread ends it while the interpreter exits, and another process looks at it then."""
+    closed, may_end = tmp_path / "closed", tmp_path / "may_end"
     with Programs(tmp_path, receiver.url, SPANWISE_LIVE="1") as programs:
-        assert 0 == programs.run(ENDS_AFTER_THE_EXIT)
+        process = programs.start(ENDS_AFTER_THE_EXIT, closed, may_end)
+        wait_until(closed.exists)
         assert 0 == programs.run_next_process()
+        assert [] == receiver.spans()
+        may_end.touch()
+        assert 0 == ended(process)
+        assert 0 == programs.run_next_process()
+        assert [] == programs.files("*.jsonl")
     (span,) = receiver.spans()
     assert ("late", None) == (span.name, attributes(span).get(INTERRUPTED))
 

@@ -117,7 +117,8 @@ def test_where_no_sensible_pause_is_asked_for_there_are_the_usual_ones(
     work.do(50)
     assert spanwise.flush(WATCHDOG_S) is True
     assert Outcome(50) == work.outcome(collector)
-    assert [status, status, 200] == [request.status for request in collector.requests]
+    statuses = [request.status for request in collector.requests]
+    assert ([status, status], {200}) == (statuses[:2], set(statuses[2:]))
 
 
 @pytest.mark.parametrize("asked", ["1", "0", "Sun, 06 Nov 1994 08:49:37 GMT"])

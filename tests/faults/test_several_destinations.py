@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import socket
 import ssl
-import subprocess
 import threading
 import time
 
@@ -25,6 +23,7 @@ import spanwise
 from spanwise import semconv
 from spanwise.export import drain
 from spanwise.processors.otlp import OtlpSpanProcessor
+from support.certificates import make_certificates
 from support.faulty_collector import (
     Behaviour,
     FaultyCollector,
@@ -342,23 +341,7 @@ def test_a_proxy_is_used_and_one_that_is_away_is_waited_for(collector, proxy, mo
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory):
     """An authority, and certificates of a server and a client that it signed."""
-    if shutil.which("openssl") is None:
-        pytest.skip("there is no openssl to make certificates with")
-    folder = tmp_path_factory.mktemp("certificates")
-
-    def openssl(*words):
-        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
-
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    openssl("req", "-x509", *key, "-subj", "/CN=authority", "-keyout", "ca.key", "-out", "ca.pem")
-    for name in ("server", "client"):
-        files = ("-keyout", f"{name}.key", "-out", f"{name}.csr")
-        openssl("req", *key, "-subj", f"/CN={name}", *files)
-        (folder / f"{name}.ext").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
-        signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial")
-        to = ("-extfile", f"{name}.ext", "-out", f"{name}.pem")
-        openssl("x509", "-req", "-in", f"{name}.csr", *signing, *to)
-    return folder
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture

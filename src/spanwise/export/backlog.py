@@ -234,7 +234,7 @@ class Backlog:
                 if not held[0]:
                     return False
                 self._write_first(own)
-            except Exception as error:  # noqa: BLE001 - whatever it was, the line is kept
+            except Exception as error:  # whatever it was, the line is kept
                 if _guard.is_the_programs(error):
                     raise
                 own.is_failing = True

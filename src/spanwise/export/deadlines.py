@@ -215,8 +215,9 @@ def watch(manager: Any, line: Line) -> None:
 
             def _let_go_of_another(self) -> None:
                 # A program that closes all descriptors gives the number to something of its own.
-                if self.sock is not None and _identity(self.sock) != self._identity:
-                    self.sock.detach()
+                connected = self.sock  # another thread may be closing it
+                if connected is not None and _identity(connected) != self._identity:
+                    connected.detach()
                     self.sock = None
 
             def putrequest(self, *args: Any, **options: Any) -> None:

@@ -97,6 +97,8 @@ class Delivery:
 
     def __init__(self, courier: Courier) -> None:
         self._courier = courier
+        # Lines of the first request: as many as that one had which found the destination away.
+        self._most_first = courier.most_lines
 
     def deliver(
         self,
@@ -115,7 +117,8 @@ class Delivery:
         Raises:
             AwayError: the destination takes nothing; what is settled was told.
         """
-        todo = list(self._requests([self._packed(line) for line in lines]))
+        most_first, self._most_first = self._most_first, self._courier.most_lines
+        todo = list(self._requests([self._packed(line) for line in lines], most_first))
         todo.reverse()
         while todo:
             parcels = todo.pop()
@@ -125,6 +128,9 @@ class Delivery:
                 answer = self._courier.send(sendable)
                 verdict = self._courier.judge(answer)
                 if verdict.action in (Action.RETRY, Action.PARK):
+                    # A search for what is refused goes on here, even if it never has more than a
+                    # few requests before the destination is away again.
+                    self._most_first = len(parcels)
                     raise AwayError(verdict)
                 if verdict.action is Action.DELIVERED:
                     self._delivered(len(sendable), answer)
@@ -174,14 +180,14 @@ class Delivery:
                 f"what is too large for {self._courier.target} is cut; the whole of it is kept",
             )
 
-    def _requests(self, parcels: list[Parcel]) -> Iterator[list[Parcel]]:
+    def _requests(self, parcels: list[Parcel], most_first: int) -> Iterator[list[Parcel]]:
         group: list[Parcel] = []
-        size = 0
+        size, most_lines = 0, most_first
         for parcel in parcels:
-            is_full = len(group) >= self._courier.most_lines
+            is_full = len(group) >= most_lines
             if group and (is_full or size + parcel.size > self._courier.most_bytes):
                 yield group
-                group, size = [], 0
+                group, size, most_lines = [], 0, self._courier.most_lines
             group.append(parcel)
             size += parcel.size
         if group:

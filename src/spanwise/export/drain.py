@@ -125,10 +125,18 @@ class Drainer:
         spool: where lines are.
         backlog: what could not be written to it yet.
         courier: brings lines to the destination.
+        are_open: says whether spans of this process may still end.
     """
 
-    def __init__(self, spool: Spool, backlog: Backlog, courier: Courier) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        backlog: Backlog,
+        courier: Courier,
+        are_open: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._spool = spool
+        self._are_open = are_open
         self._backlog = backlog
         self._courier = courier
         self._delivery = Delivery(courier)
@@ -140,7 +148,7 @@ class Drainer:
         if not own.is_rung:
             own.is_rung = True
             own.bell.put(None)
-        if own.thread is None:
+        if own.thread is None and not _state.is_exiting:
             self._start(own)
 
     def look_for_orphans(self) -> None:
@@ -316,14 +324,18 @@ class Drainer:
         return True
 
     def _next_orphan(self, own: _Own) -> Orphan | None:
-        if monotonic() < own.scan_at:
-            return None
-        found = next(orphans(self._spool.places.existing()), None)
+        # Each is taken once in a round: one that cannot be removed must not be taken on and on.
+        if own.found is None:
+            if monotonic() < own.scan_at:
+                return None
+            own.found = orphans(self._spool.places.existing())
+        found = next(own.found, None)
         if found is None:
+            own.found = None
             own.scan_at = monotonic() + _SCAN_EVERY_S
             return None
         _state.count(f"adopted.{self._courier.kind}")
-        return Orphan(found, self._delivery)
+        return Orphan(found, Delivery(self._courier))
 
     def _is_back(self, own: _Own) -> None:
         own.retry.reset()
@@ -387,11 +399,14 @@ class Drainer:
         if orphan is not None:
             with _guard.guard("drain.close"):
                 orphan.end()
-        self._backlog.exclusively(self._spool.close)
+        # At the exit a span may still end: until then nobody may take it for one that never will.
+        if not (_state.is_exiting and self._are_open()):
+            self._backlog.exclusively(self._spool.close)
         self._courier.close()
         own.is_closing = own.is_done = False
         # What is left is whoever's who comes next, and may be this process once more.
         own.settled = self._backlog.written()
+        own.found = None
         own.scan_at = 0.0
 
 
@@ -419,6 +434,7 @@ class _Own:
         self.settled = 0
         self.has_lost = False
         self.orphan: Orphan | None = None
+        self.found: Iterator[Segments] | None = None
         self.scan_at = 0.0
         self.retry = Backoff(policy.RETRY_FIRST_S, policy.RETRY_LONGEST_S)
         self.park = Backoff(policy.PARK_FIRST_S, policy.PARK_LONGEST_S)

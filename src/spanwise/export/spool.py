@@ -134,7 +134,9 @@ class Spool:
                 lease.release(remove=True)
         if is_wanted:
             _enforce_cap(folder, self.most_bytes, path)
-        return own.open or made
+        if own.open is None:
+            raise GoneError("it was given up while it was made")
+        return own.open
 
     def _go_on(self, written: _Open) -> None:
         """Begin the next segment; where it cannot be made, the current one grows on."""

@@ -36,8 +36,8 @@ class SpooledLines:
         spool = Spool(Places(destination, root), most_bytes)
         target = f"the spool for {courier.target}"
         self._backlog = Backlog("spool", target, spool.write, spool.holds)
-        self._drainer = Drainer(spool, self._backlog, courier)
         self._started = StartedSpans(spool, self._backlog, target)
+        self._drainer = Drainer(spool, self._backlog, courier, self._started.are_open)
         self._drainer.look_for_orphans()
 
     def begin(self, span_id: str, text: bytes) -> None:

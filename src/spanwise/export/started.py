@@ -58,6 +58,11 @@ class StartedSpans:
         if self._own.get().open.pop(span_id, None) is not None:
             self._backlog.append(sealed(b'{"ended":"%s"}' % span_id.encode()))
 
+    def are_open(self) -> bool:
+        """Return whether a span of this process has started and not ended."""
+        own = self._own.peek()
+        return own is not None and bool(own.open)
+
     def close(self, timeout_s: float) -> None:
         """Let the file go, and take it away where no span is open."""
         self._backlog.close(timeout_s)
