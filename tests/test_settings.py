@@ -12,6 +12,7 @@ from spanwise import Destination, InvalidSettingError, UnknownSettingError
 from spanwise import _destinations as destinations
 from spanwise._environment import Environment
 from spanwise._settings import Settings, resolve
+from support.forks import in_child
 from support.ids import plain
 
 NOTHING = Environment({}, {})
@@ -657,3 +658,16 @@ def test_headers_of_the_environment_go_to_no_other_destination():
     assert [("http://c/v1/traces", (("a", "1"),)), ("http://other/v1/traces", ())] == [
         (destination.endpoint, destination.headers) for destination in found
     ]
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can change its user")
+def test_a_spool_dir_that_is_another_users_is_no_error(tmp_path):
+    """A worker that changes its user after its master has read it spools elsewhere."""
+    folder = tmp_path / "roots"
+    folder.mkdir(mode=0o700)
+
+    def worker():
+        os.setuid(65_534)
+        return [str(settings({"spool_dir": path}).spool_dir) for path in (folder, folder / "below")]
+
+    assert [str(folder), str(folder / "below")] == in_child(worker)

@@ -8,6 +8,7 @@ the default. `os.environ` is read and left alone.
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
 import re
@@ -104,6 +105,15 @@ def _folder(value: object) -> Path | None:
     return path
 
 
+def _spool(value: object) -> Path:
+    """Return the folder of a spool; where a process may not write to it, another one stands in."""
+    path = _path(value)
+    fault = _why_no_folder(path)
+    if fault and fault != os.strerror(errno.EACCES):
+        raise Fault(f"cannot be written to: {fault}")
+    return path
+
+
 def _file(value: object) -> Path | None:
     if value is None or value is False:
         return None
@@ -122,20 +132,32 @@ def _file(value: object) -> Path | None:
 
 def why_not_writable(folder: Path) -> str | None:
     """Return why files cannot be made in the folder, or None; nothing is created to find out."""
-    try:
-        existing = folder.absolute()
-    except OSError:
-        return "the current folder is gone"
-    fault = _why_impossible(existing)
+    fault = _why_no_folder(folder)
     if fault:
         return fault
-    while not os.path.lexists(existing) and existing != existing.parent:
-        existing = existing.parent
-    if not existing.is_dir():
-        return f"{str(existing)!r} is not a folder"
+    existing = _nearest(folder)
     if not os.access(existing, os.W_OK | os.X_OK):
         return f"no permission to write in {str(existing)!r}"
     return None
+
+
+def _why_no_folder(folder: Path) -> str | None:
+    """Return why there can be no such folder, whoever asks for it."""
+    try:
+        fault = _why_impossible(folder.absolute())
+    except OSError:
+        return "the current folder is gone"
+    if not fault and not _nearest(folder).is_dir():
+        return f"{str(_nearest(folder))!r} is not a folder"
+    return fault
+
+
+def _nearest(folder: Path) -> Path:
+    """Return the folder, or the nearest one above it that is there."""
+    existing = folder.absolute()
+    while not os.path.lexists(existing) and existing != existing.parent:
+        existing = existing.parent
+    return existing
 
 
 def _why_impossible(path: Path) -> str | None:
@@ -285,7 +307,7 @@ class Settings:
     media_dir: Path | None = _setting(None, _folder)
     otlp_endpoint: str | None = _setting(None, endpoint)
     otlp_headers: tuple[tuple[str, str], ...] = _setting((), headers)
-    spool_dir: Path | None = _setting(None, _folder)
+    spool_dir: Path | None = _setting(None, _spool)
     spool_max_bytes: int = _setting(DEFAULT_MAX_BYTES, _size)
     live: bool = _setting(False, boolean)
     destinations: tuple[Any, ...] = _setting((), _destinations)

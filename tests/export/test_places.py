@@ -13,6 +13,7 @@ import pytest
 from spanwise import Destination
 from spanwise.export import places as places_module
 from spanwise.export.places import Places, default_root
+from support.folders import open_to_all
 from support.forks import Child, in_child
 
 pytestmark = [
@@ -313,7 +314,7 @@ def test_a_root_that_is_a_file_leads_to_the_spare_one(root, spare):
 @pytest.mark.parametrize("change", ["setuid", "seteuid"])
 def test_a_worker_that_changes_its_user_goes_to_the_spare_folder(root, real_spare, change):
     """Its parent made the folder as root; the worker finds what it wrote itself."""
-    root.parent.parent.chmod(0o755)
+    open_to_all(root.parent.parent)
     places = Places(destination(), root)
     first = places.made()
 

@@ -27,6 +27,7 @@ from spanwise.export.places import Places
 from spanwise.export.policy import Answer, verdict
 from spanwise.export.segments import FIRST, intact, sealed
 from spanwise.export.spool import Spool
+from support.folders import open_to_all
 from support.forks import WATCHDOG_S, Child, in_child
 
 pytestmark = [
@@ -518,9 +519,7 @@ def test_too_many_open_files_lose_nothing(make):
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can change its user")
 def test_a_worker_that_changes_its_user_spools_elsewhere(make, spare, tmp_path):
     """Its parent's folder is root's; both find what they wrote, and nothing is lost."""
-    for folder in (tmp_path, tmp_path.parent):
-        folder.chmod(0o755)
-    tmp_path.parent.parent.chmod(0o755)
+    open_to_all(tmp_path)
     spare.mkdir()
     os.chown(spare, 65_534, 65_534)
     spare.chmod(0o700)
@@ -546,7 +545,6 @@ def test_a_worker_that_changes_its_user_spools_elsewhere(make, spare, tmp_path):
         return adopted(*each.places.existing())
 
     assert [3] == in_child(next_worker)
-    tmp_path.parent.parent.chmod(0o700)
 
 
 # Forks, and descriptors that others close.

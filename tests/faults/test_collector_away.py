@@ -8,6 +8,7 @@ import stat
 import statistics
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -384,5 +385,23 @@ def test_a_flush_is_false_while_what_waits_in_memory_is_on_its_way(
     assert spanwise.flush(0.5) is False
     mend(collector)
     disk.error = None
+    assert spanwise.flush(30) is True
+    assert Outcome(100) == work.outcome(collector)
+
+
+def test_a_flush_waits_for_what_is_spooled_only_meanwhile(collector, disk):
+    """It was in memory when the flush began, and has not arrived because it is in a file."""
+    spanwise.configure(otlp_endpoint=collector.url)
+    work = Work()
+    disk.error = errno.ENOSPC
+    collector.down()
+    work.do(100)
+    wait_until(lambda: spanwise.stats().get("retried.otlp"))
+    mending = threading.Timer(0.3, lambda: setattr(disk, "error", None))
+    mending.start()
+    assert spanwise.flush(1.5) is False
+    mending.join()
+    assert 100 == spanwise.stats()["written.spool"]
+    collector.up()
     assert spanwise.flush(30) is True
     assert Outcome(100) == work.outcome(collector)

@@ -167,14 +167,24 @@ class Drainer:
         """Return whether every line of this process was settled in that time, and none was lost.
 
         A destination that is away is tried again at once, and then every second; one that only a
-        person can mend once, and one that asked for a pause after it. What dead processes left is waited for as well, but changes nothing
-        in what is returned.
+        person can mend once, and one that asked for a pause after it. What dead processes left is
+        waited for as well, but changes nothing in what is returned.
         """
         probe_at = monotonic()
         until = probe_at + timeout_s
         own = self._own.get()
+        waited = self._backlog.waits()
         written = self._backlog.written()
         failures = own.failures
+
+        def is_settled() -> bool:
+            nonlocal waited, written
+            if self._backlog.waits():
+                return False
+            if waited:  # what waited in memory has arrived, or is in the spool by now
+                waited, written = False, self._backlog.written()
+            return own.settled >= written
+
         if own.settled < written and own.thread is None:
             own.is_idle = False
             self._start(own)
@@ -183,16 +193,14 @@ class Drainer:
                 break
             if own.is_away and own.asked_until > until:  # nothing will be sent in that time
                 break
-            is_settled = own.settled >= written and not self._backlog.waits()
-            if is_settled and (own.is_away or (own.is_idle and not own.is_rung)):
+            if is_settled() and (own.is_away or (own.is_idle and not own.is_rung)):
                 break
             if monotonic() >= probe_at:
                 own.is_probing = True
                 self.wake()
                 probe_at += _PROBE_EVERY_S
             sleep(_LOOK_EVERY_S)
-        is_settled = own.settled >= written and not self._backlog.waits()
-        return is_settled and not own.has_lost and not self._backlog.has_lost()
+        return is_settled() and not own.has_lost and not self._backlog.has_lost()
 
     def close(self, timeout_s: float) -> None:
         """Deliver as far as the time allows; the rest is there for the next process."""
