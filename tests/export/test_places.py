@@ -32,6 +32,10 @@ def destination(endpoint=ENDPOINT, **options):
     return Destination(endpoint=endpoint, **options)
 
 
+# Some look into the folder that stands in for the user nobody, as other tests do.
+pytestmark = pytest.mark.xdist_group("spare")
+
+
 @pytest.fixture
 def root(tmp_path):
     return tmp_path / "state" / "spool"

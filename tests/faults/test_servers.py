@@ -189,6 +189,7 @@ def interpreter_of(programs: Programs, another_user: dict[str, Any]) -> str:
     pytest.skip(f"{ANOTHER_USER} can run no interpreter of this version")
 
 
+@pytest.mark.xdist_group("spare")
 @pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["each imports", "preloaded"])
 def test_workers_of_another_user_than_the_masters_lose_nothing(
     tmp_path, open_folder, another_user, preload
