@@ -56,6 +56,13 @@ class Disk:
 
 
 @pytest.fixture
+def patch():
+    """Patches that a test may take back by itself, without those that protect it."""
+    with pytest.MonkeyPatch.context() as made:
+        yield made
+
+
+@pytest.fixture
 def disk():
     made = Disk()
     yield made
@@ -612,7 +619,7 @@ class Appending:
 
 @pytest.mark.parametrize("way", ["call", "__del__", "gc callback", "signal"])
 @pytest.mark.parametrize("where", ["write", "thread", "log"])
-def test_a_line_in_the_midst_of_another_is_kept(disk, make, way, where, monkeypatch):
+def test_a_line_in_the_midst_of_another_is_kept(disk, make, way, where, patch):
     """Wherever the garbage collector or a signal handler of the program interrupts us."""
     if way == "signal" and where == "thread":
         pytest.skip("handlers run in the main thread")
@@ -644,7 +651,7 @@ def test_a_line_in_the_midst_of_another_is_kept(disk, make, way, where, monkeypa
             disk.during = lambda _: inner()
             backlog.append(line("outer"))
         elif where == "log":
-            monkeypatch.setattr(backlog_module._guard, "warn", lambda *_: inner())
+            patch.setattr(backlog_module._guard, "warn", lambda *_: inner())
             disk.fault = OSError(28, "full")
             backlog.append(line("outer"))
             disk.fault = None
@@ -768,14 +775,14 @@ def test_an_exception_between_any_two_steps_of_ours_holds_nobody_up(disk, make, 
 
 
 @pytest.mark.parametrize("fault", [None, OSError(28, "full")])
-def test_where_no_thread_can_be_started_nothing_is_lost(disk, make, monkeypatch, fault):
+def test_where_no_thread_can_be_started_nothing_is_lost(disk, make, patch, fault):
     """At the exit of the interpreter: lines are written by whoever comes by."""
     backlog = make()
 
     def start(self):
         raise RuntimeError("can't start new thread")
 
-    with monkeypatch.context() as patched:
+    with patch.context() as patched:
         patched.setattr(threading.Thread, "start", start)
         disk.fault = OSError(28, "full")
         for n in range(5):
@@ -795,14 +802,14 @@ def test_where_no_thread_can_be_started_nothing_is_lost(disk, make, monkeypatch,
     assert "lost.test" not in spanwise.stats()
 
 
-def test_where_no_thread_can_be_started_a_close_writes_what_waits(disk, make, monkeypatch):
+def test_where_no_thread_can_be_started_a_close_writes_what_waits(disk, make, patch):
     """Or counts it."""
     backlog = make()
 
     def start(self):
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(threading.Thread, "start", start)
+    patch.setattr(threading.Thread, "start", start)
     disk.fault = OSError(28, "full")
     backlog.append(line(0))
     disk.fault = None

@@ -15,8 +15,8 @@ import pytest
 
 from spanwise import _state
 from spanwise.export import leases, segments
-from spanwise.export.drain import orphans
 from spanwise.export.leases import Lease, cursor_of, is_held_here
+from spanwise.export.orphans import orphans
 from spanwise.export.segments import Segments, sealed
 from support.forks import WATCHDOG_S, Child, in_child
 
@@ -24,6 +24,13 @@ pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork"),
     pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning"),
 ]
+
+
+@pytest.fixture
+def patch():
+    """Patches that a test may take back by itself, without those that protect it."""
+    with pytest.MonkeyPatch.context() as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)
@@ -278,7 +285,7 @@ def test_threads_that_ask_at_once_get_a_lease_once(tmp_path):
 
 
 @pytest.mark.parametrize("make", [Lease.new, Lease.of_dead])
-def test_a_lease_that_is_just_being_taken_is_not_given_to_another_thread(path, monkeypatch, make):
+def test_a_lease_that_is_just_being_taken_is_not_given_to_another_thread(path, patch, make):
     """Between the making of the file and its locking, and before that is noted."""
     locked, is_file = leases._locked, leases._is_file
     got = []
@@ -300,10 +307,10 @@ def test_a_lease_that_is_just_being_taken_is_not_given_to_another_thread(path, m
         ask()
         return is_file(fd, path)
 
-    monkeypatch.setattr(leases, "_locked", locked_slowly)
-    monkeypatch.setattr(leases, "_is_file", is_file_slowly)
+    patch.setattr(leases, "_locked", locked_slowly)
+    patch.setattr(leases, "_is_file", is_file_slowly)
     lease = make(path)
-    monkeypatch.undo()
+    patch.undo()
     assert len(got) >= 3
     assert {None} == set(got)
     assert lease.is_held()
@@ -311,7 +318,7 @@ def test_a_lease_that_is_just_being_taken_is_not_given_to_another_thread(path, m
     lease.release(remove=True)
 
 
-def test_a_lease_that_is_just_being_given_back_is_given_whole(path, monkeypatch):
+def test_a_lease_that_is_just_being_given_back_is_given_whole(path, patch):
     """Whoever takes it in between does not have it dropped by the one who lets it go."""
     lease = Lease.new(path)
     close = os.close
@@ -328,9 +335,9 @@ def test_a_lease_that_is_just_being_given_back_is_given_whole(path, monkeypatch)
         else:
             close(fd)
 
-    monkeypatch.setattr(leases.os, "close", closed)
+    patch.setattr(leases.os, "close", closed)
     lease.release(remove=False)
-    monkeypatch.undo()
+    patch.undo()
     until = time.monotonic() + WATCHDOG_S
     while len(got) < 2:
         assert time.monotonic() < until
@@ -474,7 +481,7 @@ def test_a_descriptor_that_is_another_files_by_now_is_left_alone(path, tmp_path,
     lease.release(remove=True)
 
 
-def test_a_release_in_the_midst_of_a_cursor_being_written_waits_for_it(path, monkeypatch, tmp_path):
+def test_a_release_in_the_midst_of_a_cursor_being_written_waits_for_it(path, patch, tmp_path):
     """Else what is written could go to a file that was opened in between."""
     lease = Lease.new(path)
     theirs = tmp_path / "theirs"
@@ -492,7 +499,7 @@ def test_a_release_in_the_midst_of_a_cursor_being_written_waits_for_it(path, mon
         thread.join(0.2)
         write(fd, data)
 
-    monkeypatch.setattr(leases, "_write_at_start", write_slowly)
+    patch.setattr(leases, "_write_at_start", write_slowly)
     lease.move_cursor(1, 2)
     thread.join(30)
     assert b"" == theirs.read_bytes()
@@ -500,13 +507,13 @@ def test_a_release_in_the_midst_of_a_cursor_being_written_waits_for_it(path, mon
     assert (1, 2) == cursor_of(path)
 
 
-def test_nothing_is_adopted_where_the_file_system_has_no_locks(path, monkeypatch, caplog):
+def test_nothing_is_adopted_where_the_file_system_has_no_locks(path, patch, caplog):
     """One's own segments are written all the same."""
 
     def unsupported(*args):
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr(leases.fcntl, "lockf", unsupported)
+    patch.setattr(leases.fcntl, "lockf", unsupported)
     lease = Lease.new(path)
     assert lease.is_held()
     other = path.with_name("other.lock")

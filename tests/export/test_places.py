@@ -24,16 +24,21 @@ as_root = pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can change its user"
 )
 
-NOBODY = 65_534
+# No other process that runs tests at the same time has this one, nor its spare folder.
+SOMEBODY = 100_000 + os.getpid() % 100_000
 ENDPOINT = "http://127.0.0.1:4318/v1/traces"
+REAL_SPARE_ROOT = places_module._spare_root
 
 
 def destination(endpoint=ENDPOINT, **options):
     return Destination(endpoint=endpoint, **options)
 
 
-# Some look into the folder that stands in for the user nobody, as other tests do.
-pytestmark = pytest.mark.xdist_group("spare")
+@pytest.fixture
+def patch():
+    """Patches that a test may take back by itself, without those that protect it."""
+    with pytest.MonkeyPatch.context() as made:
+        yield made
 
 
 @pytest.fixture
@@ -51,9 +56,9 @@ def spare(tmp_path, monkeypatch):
 
 @pytest.fixture
 def real_spare(monkeypatch):
-    """The folder that stands in for the user nobody lies where it really does."""
-    monkeypatch.undo()
-    folder = Path("/var/tmp") / f"spanwise-{NOBODY}"
+    """The folder that stands in for another user lies where it really does."""
+    monkeypatch.setattr(places_module, "_spare_root", REAL_SPARE_ROOT)
+    folder = Path("/var/tmp") / f"spanwise-{SOMEBODY}"
     assert not folder.exists()
     yield folder
     if folder.is_symlink() or folder.is_file():
@@ -91,9 +96,9 @@ def test_nothing_is_made_before_it_is_needed(root):
     assert [folder] == places.existing() == Places(destination(), root).existing()
 
 
-def test_by_default_they_lie_in_the_users_state_folder(tmp_path, monkeypatch):
+def test_by_default_they_lie_in_the_users_state_folder(tmp_path, patch):
     """As the platform says where that is."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "here"))
+    patch.setenv("XDG_STATE_HOME", str(tmp_path / "here"))
     assert default_root() == Places(destination()).root
     assert default_root().name == "spool"
 
@@ -219,12 +224,12 @@ def test_a_root_that_was_deleted_is_made_again(root):
     assert [second] == places.existing()
 
 
-def test_one_folder_has_one_path_however_it_is_named(tmp_path, monkeypatch):
+def test_one_folder_has_one_path_however_it_is_named(tmp_path, patch):
     """By way of a link, or relative to the current folder: else its leases could be taken twice."""
     real = tmp_path / "real"
     real.mkdir()
     (tmp_path / "link").symlink_to(real)
-    monkeypatch.chdir(real)
+    patch.chdir(real)
     roots = [real / "spool", tmp_path / "link" / "spool", Path("spool"), Path("../link/./spool")]
     assert 1 == len({Places(destination(), root).made() for root in roots})
 
@@ -241,9 +246,7 @@ def test_links_that_lead_in_a_circle_are_no_error_before_they_are_used(tmp_path,
 @pytest.mark.parametrize(
     "fault", [errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EOPNOTSUPP]
 )
-def test_where_nothing_can_be_made_the_spare_folder_is_used(
-    root, spare, monkeypatch, caplog, fault
-):
+def test_where_nothing_can_be_made_the_spare_folder_is_used(root, spare, patch, caplog, fault):
     """It is said once; both folders are looked into."""
     places = Places(destination(), root)
     first = places.made()
@@ -255,44 +258,44 @@ def test_where_nothing_can_be_made_the_spare_folder_is_used(
             raise OSError(fault, os.strerror(fault))
         mkdir(self, *args, **options)
 
-    monkeypatch.setattr(Path, "mkdir", failing)
+    patch.setattr(Path, "mkdir", failing)
     second = places.made()
     assert second == places.made()
     assert spare == second.parent
     assert [second] == places.existing()
     assert 0o700 == spare.stat().st_mode & 0o777
     assert 1 == len([r for r in caplog.records if "are spooled in" in r.message])
-    monkeypatch.setattr(Path, "mkdir", mkdir)
+    patch.setattr(Path, "mkdir", mkdir)
     assert first == places.made()
     assert [first, second] == places.existing()
 
 
 @pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EMFILE, errno.EIO, errno.EDQUOT])
-def test_what_passes_by_itself_is_the_callers_to_try_again(root, spare, monkeypatch, fault):
+def test_what_passes_by_itself_is_the_callers_to_try_again(root, spare, patch, fault):
     """A full disk is no reason to write somewhere else."""
 
     def failing(self, *args, **options):
         raise OSError(fault, os.strerror(fault))
 
-    monkeypatch.setattr(Path, "mkdir", failing)
+    patch.setattr(Path, "mkdir", failing)
     with pytest.raises(OSError) as raised:
         Places(destination(), root).made()
     assert fault == raised.value.errno
     assert not spare.exists()
 
 
-def test_a_disk_that_is_full_leaves_no_half_of_a_salt(root, monkeypatch):
+def test_a_disk_that_is_full_leaves_no_half_of_a_salt(root, patch):
     """Half of it would be another one."""
 
     def short(fd, data):
         return write(fd, data[:5])
 
     write = os.write
-    monkeypatch.setattr(places_module.os, "write", short)
+    patch.setattr(places_module.os, "write", short)
     with pytest.raises(OSError, match="salt"):
         Places(destination(), root).made()
     assert [] == list(root.iterdir())
-    monkeypatch.undo()
+    patch.undo()
     Places(destination(), root).made()
     assert 32 == (root / "salt").stat().st_size
 
@@ -323,7 +326,7 @@ def test_a_worker_that_changes_its_user_goes_to_the_spare_folder(root, real_spar
     first = places.made()
 
     def worker():
-        getattr(os, change)(NOBODY)
+        getattr(os, change)(SOMEBODY)
         folder = places.made()
         (folder / "x").touch()
         return folder, places.existing()
@@ -331,7 +334,7 @@ def test_a_worker_that_changes_its_user_goes_to_the_spare_folder(root, real_spar
     folder, existing = in_child(worker)
     assert real_spare == folder.parent
     assert [folder] == existing
-    assert NOBODY == folder.stat().st_uid
+    assert SOMEBODY == folder.stat().st_uid
     assert 0o700 == folder.stat().st_mode & 0o777
     assert first == places.made()
     assert [first] == places.existing()
@@ -350,24 +353,24 @@ def test_a_spare_folder_that_another_user_may_write_to_is_not_used(
         where = real_spare
         if trap == "file":
             real_spare.touch()
-            os.chown(real_spare, NOBODY, NOBODY)
+            os.chown(real_spare, SOMEBODY, SOMEBODY)
             return
         if trap == "link":
             where = tmp_path.parent / f"{tmp_path.name}-target"
             where.mkdir()
             real_spare.symlink_to(where)
-            os.chown(where, NOBODY, NOBODY)
+            os.chown(where, SOMEBODY, SOMEBODY)
             os.lchown(real_spare, 1, 1)
         places_module.Places(each, where).made()
         for path in [where, *where.rglob("*")]:
             path.chmod(0o777)
             if trap == "open to all" or where != real_spare:
-                os.chown(path, NOBODY, NOBODY)
+                os.chown(path, SOMEBODY, SOMEBODY)
 
     lay()
 
     def worker():
-        os.setuid(NOBODY)
+        os.setuid(SOMEBODY)
         places = Places(each, root)
         existing = places.existing()
         with pytest.raises(OSError):

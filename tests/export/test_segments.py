@@ -86,6 +86,13 @@ def torn():
 
 
 @pytest.fixture
+def patch():
+    """Patches that a test may take back by itself, without those that protect it."""
+    with pytest.MonkeyPatch.context() as made:
+        yield made
+
+
+@pytest.fixture
 def small(tmp_path):
     """A dozen lines."""
     return Laid(tmp_path, [record(n, 8 + n % 3 * 20) for n in range(12)])
@@ -414,7 +421,7 @@ def test_the_damage_of_glued_lines_is_counted_once_if_reading_stops_between_them
     assert 1 == torn()
 
 
-def test_what_a_process_writes_that_lost_its_lease_is_delivered_too(small, monkeypatch):
+def test_what_a_process_writes_that_lost_its_lease_is_delivered_too(small, patch):
     """Whether that is before the segment is removed or just after it."""
     late = [record(100 + n) for n in range(3)]
     removed = Segments._is_removed
@@ -437,14 +444,14 @@ def test_what_a_process_writes_that_lost_its_lease_is_delivered_too(small, monke
         if is_segment and len(todo) == 1:
             stream.write(todo.pop(0) + b"\n")
 
-    monkeypatch.setattr(Segments, "_is_removed", is_removed)
-    monkeypatch.setattr(Path, "unlink", unlinked)
+    patch.setattr(Segments, "_is_removed", is_removed)
+    patch.setattr(Path, "unlink", unlinked)
     assert small.records + late == drained(small.folder)
     stream.close()
     assert [] == list(small.folder.iterdir())
 
 
-def test_what_is_put_back_is_for_its_owner_only(small, monkeypatch):
+def test_what_is_put_back_is_for_its_owner_only(small, patch):
     """Lines that came late are put into a file that has to be made again."""
     path = segments.segment_path(small.folder, PROCESS, 1)
     unlink = Path.unlink
@@ -460,13 +467,13 @@ def test_what_is_put_back_is_for_its_owner_only(small, monkeypatch):
             modes.append(path.stat().st_mode & 0o777)
         unlink(self, **options)
 
-    monkeypatch.setattr(Path, "unlink", unlinked)
+    patch.setattr(Path, "unlink", unlinked)
     assert [*small.records, record(100)] == drained(small.folder)
     stream.close()
     assert [0, 0o600] == modes
 
 
-def test_a_segment_that_cannot_be_removed_is_not_delivered_again(small, monkeypatch, caplog):
+def test_a_segment_that_cannot_be_removed_is_not_delivered_again(small, patch, caplog):
     """It is said, and what comes after it is delivered."""
     small.write(small.data, 1)
     small.write(record(99) + b"\n", 2)
@@ -474,7 +481,7 @@ def test_a_segment_that_cannot_be_removed_is_not_delivered_again(small, monkeypa
     def unlinked(self, **options):
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(Path, "unlink", unlinked)
+    patch.setattr(Path, "unlink", unlinked)
     assert [*small.records, record(99)] == drained(small.folder)
     assert [] == drained(small.folder)
     assert 1 == len([r for r in caplog.records if "cannot remove" in r.message])
@@ -482,7 +489,7 @@ def test_a_segment_that_cannot_be_removed_is_not_delivered_again(small, monkeypa
 
 @pytest.mark.parametrize("is_folder", [True, False])
 def test_a_segment_that_cannot_be_read_does_not_hold_up_the_next_one(
-    small, monkeypatch, caplog, is_folder
+    small, patch, caplog, is_folder
 ):
     """A bad sector, or a folder of that name."""
     small.write(small.data, 2)
@@ -498,13 +505,13 @@ def test_a_segment_that_cannot_be_read_does_not_hold_up_the_next_one(
                 raise OSError(5, "Input/output error")
             return read(fd, size, offset)
 
-        monkeypatch.setattr(segments, "_read", failing)
+        patch.setattr(segments, "_read", failing)
     assert small.records == drained(small.folder)
     assert 1 == len([r for r in caplog.records if "cannot read" in r.message])
     assert first.exists()
 
 
-def test_too_many_open_files_cost_nothing(small, monkeypatch):
+def test_too_many_open_files_cost_nothing(small, patch):
     """That passes: the caller hears of it, and reads once more."""
     small.write(small.data)
     source = opened(small.folder)
@@ -512,10 +519,10 @@ def test_too_many_open_files_cost_nothing(small, monkeypatch):
     def exhausted(*args, **options):
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr(segments, "open", exhausted, raising=False)
+    patch.setattr(segments, "open", exhausted, raising=False)
     with pytest.raises(OSError, match="Too many"):
         source.read(5, 1 << 20)
-    monkeypatch.undo()
+    patch.undo()
     assert 5 == len(source.read(5, 1 << 20))
     source.end()
     assert small.records == drained(small.folder)

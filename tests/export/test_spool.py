@@ -21,8 +21,9 @@ from spanwise import Destination, _state
 from spanwise.export import leases, lines, places, segments, spool
 from spanwise.export.backlog import Backlog
 from spanwise.export.delivery import Parcel
-from spanwise.export.drain import Drainer, orphans
+from spanwise.export.drain import Drainer
 from spanwise.export.leases import Lease
+from spanwise.export.orphans import orphans
 from spanwise.export.places import Places
 from spanwise.export.policy import Answer, verdict
 from spanwise.export.segments import FIRST, intact, sealed
@@ -44,6 +45,13 @@ def line(number):
 
 def number_of(data):
     return int(data.partition(b"[")[2].partition(b"]")[0]) - 100_000
+
+
+@pytest.fixture
+def patch():
+    """Patches that a test may take back by itself, without those that protect it."""
+    with pytest.MonkeyPatch.context() as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)
@@ -183,7 +191,7 @@ def test_after_the_close_lines_go_to_new_segments(make):
     assert [2] == settle_all(each)
 
 
-def test_a_fault_while_it_is_closed_keeps_no_lease(make, monkeypatch, swallowed):
+def test_a_fault_while_it_is_closed_keeps_no_lease(make, patch, swallowed):
     """The segments are there for the next one."""
     each = make()
     each.write(line(1))
@@ -191,9 +199,9 @@ def test_a_fault_while_it_is_closed_keeps_no_lease(make, monkeypatch, swallowed)
     def exhausted(*args, **options):
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr(segments, "open", exhausted, raising=False)
+    patch.setattr(segments, "open", exhausted, raising=False)
     each.close()
-    monkeypatch.undo()
+    patch.undo()
     assert {"failures.spool.close": 1} == swallowed()
     assert [1] == recovered(folder_of(each))
 
@@ -282,7 +290,7 @@ def test_what_another_reads_while_the_cap_deletes_it_is_no_fault(make):
     source.end()
 
 
-def test_a_segment_that_cannot_be_deleted_is_passed_over(make, monkeypatch):
+def test_a_segment_that_cannot_be_deleted_is_passed_over(make, patch):
     """The next one goes in its stead; the line is written."""
     each = make(most_bytes=50 * LINE_BYTES)
     folder = folder_of(each)
@@ -296,9 +304,9 @@ def test_a_segment_that_cannot_be_deleted_is_passed_over(make, monkeypatch):
             raise PermissionError(1, "Operation not permitted")
         unlink(self, **options)
 
-    monkeypatch.setattr(Path, "unlink", unlinked)
+    patch.setattr(Path, "unlink", unlinked)
     each.write(line(1))
-    monkeypatch.undo()
+    patch.undo()
     assert [True, False, True] == [path.exists() for path in (first, second, third)]
     assert 20 == spanwise.stats()["lost.spool"]
     assert [1] == settle_all(each)
@@ -333,28 +341,28 @@ def test_a_segment_deleted_meanwhile_is_followed_by_a_new_one(make):
     assert 1 == spanwise.stats()["lost.spool"]
 
 
-def test_a_lock_file_deleted_meanwhile_loses_nothing(make, monkeypatch):
+def test_a_lock_file_deleted_meanwhile_loses_nothing(make, patch):
     """What others take over they deliver; this process goes on in segments of its own."""
-    monkeypatch.setattr(spool, "_LEASE_LOOK_EVERY_S", 0.0)
+    patch.setattr(spool, "_LEASE_LOOK_EVERY_S", 0.0)
     each = make()
     for n in range(5):
         each.write(line(n))
     folder = folder_of(each)
     (path,) = folder.glob("*.lock")
     path.unlink()
-    monkeypatch.setattr(spool, "_LEASE_LOOK_EVERY_S", 1e9)
+    patch.setattr(spool, "_LEASE_LOOK_EVERY_S", 1e9)
     each.write(line(5))  # not looked after yet
     got = recovered(folder)
     assert list(range(6)) == got
     each.write(line(6))  # into a file that is not there any more
-    monkeypatch.setattr(spool, "_LEASE_LOOK_EVERY_S", 0.0)
+    patch.setattr(spool, "_LEASE_LOOK_EVERY_S", 0.0)
     each.write(line(7))
     assert [6, 7] == settle_all(each)
 
 
-def test_a_lost_lease_is_noticed_before_anything_is_lost(make, monkeypatch):
+def test_a_lost_lease_is_noticed_before_anything_is_lost(make, patch):
     """The lock file alone is deleted; the segments are still there for whoever takes them."""
-    monkeypatch.setattr(spool, "_LEASE_LOOK_EVERY_S", 0.0)
+    patch.setattr(spool, "_LEASE_LOOK_EVERY_S", 0.0)
     each = make()
     each.write(line(1))
     (path,) = folder_of(each).glob("*.lock")
@@ -365,9 +373,9 @@ def test_a_lost_lease_is_noticed_before_anything_is_lost(make, monkeypatch):
     assert "lost.spool" not in spanwise.stats()
 
 
-def test_a_program_that_reads_the_whole_folder_costs_no_lease(make, monkeypatch):
+def test_a_program_that_reads_the_whole_folder_costs_no_lease(make, patch):
     """As a backup does in the same process: each close of the lock file drops the lock."""
-    monkeypatch.setattr(spool, "_LEASE_LOOK_EVERY_S", 0.0)
+    patch.setattr(spool, "_LEASE_LOOK_EVERY_S", 0.0)
     each = make()
     each.write(line(1))
     for path in folder_of(each).iterdir():
@@ -381,16 +389,16 @@ def test_a_program_that_reads_the_whole_folder_costs_no_lease(make, monkeypatch)
 # Disks that are full, and other limits.
 
 
-def test_a_short_write_is_an_error_and_is_ended_by_the_next_line(make, monkeypatch):
+def test_a_short_write_is_an_error_and_is_ended_by_the_next_line(make, patch):
     """The caller writes the line once more; the rest of it is one damaged line."""
     each = make()
     each.write(line(1))
     write = os.write
-    monkeypatch.setattr(lines.os, "write", lambda fd, data: write(fd, data[:7]))
+    patch.setattr(lines.os, "write", lambda fd, data: write(fd, data[:7]))
     for _ in range(3):
         with pytest.raises(OSError, match="only a part"):
             each.write(line(2))
-    monkeypatch.undo()
+    patch.undo()
     each.write(line(2))
     assert [1, 2] == settle_all(each)
     each.close()
@@ -398,7 +406,7 @@ def test_a_short_write_is_an_error_and_is_ended_by_the_next_line(make, monkeypat
 
 
 @pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
-def test_a_write_that_fails_leaves_the_segment_as_it_was(make, monkeypatch, fault):
+def test_a_write_that_fails_leaves_the_segment_as_it_was(make, patch, fault):
     """The line is written once the disk takes it."""
     each = make()
     each.write(line(1))
@@ -406,33 +414,33 @@ def test_a_write_that_fails_leaves_the_segment_as_it_was(make, monkeypatch, faul
     def failing(fd, data):
         raise OSError(fault, os.strerror(fault))
 
-    monkeypatch.setattr(lines.os, "write", failing)
+    patch.setattr(lines.os, "write", failing)
     with pytest.raises(OSError) as raised:
         each.write(line(2))
     assert fault == raised.value.errno
-    monkeypatch.undo()
+    patch.undo()
     each.write(line(2))
     assert [1, 2] == settle_all(each)
     assert "torn.spool" not in spanwise.stats()
 
 
 @pytest.mark.parametrize("step", range(4))
-def test_what_cannot_be_begun_leaves_nothing_behind(make, monkeypatch, step):
+def test_what_cannot_be_begun_leaves_nothing_behind(make, patch, step):
     """Whichever file cannot be made; the next line finds a folder as if nothing had been."""
     each = make()
     folder = folder_of(each)
     before = sorted(folder.iterdir())
     if step == 0:
-        monkeypatch.setattr(spool, "Handle", raiser(OSError(errno.ENOSPC, "full")))
+        patch.setattr(spool, "Handle", raiser(OSError(errno.ENOSPC, "full")))
     elif step == 1:
-        monkeypatch.setattr(leases.os, "open", raiser(OSError(errno.EMFILE, "too many")))
+        patch.setattr(leases.os, "open", raiser(OSError(errno.EMFILE, "too many")))
     elif step == 2:
-        monkeypatch.setattr(spool, "Segments", raiser(OSError(errno.EMFILE, "too many")))
+        patch.setattr(spool, "Segments", raiser(OSError(errno.EMFILE, "too many")))
     else:
-        monkeypatch.setattr(leases, "_locked", raiser(OSError(errno.EIO, "no")))
+        patch.setattr(leases, "_locked", raiser(OSError(errno.EIO, "no")))
     with pytest.raises(OSError):
         each.write(line(1))
-    monkeypatch.undo()
+    patch.undo()
     if step != 3:
         assert before == sorted(folder.iterdir())
     each.write(line(1))
@@ -448,16 +456,16 @@ def raiser(error):
     return failing
 
 
-def test_where_no_next_segment_can_be_made_the_current_one_grows_on(make, monkeypatch):
+def test_where_no_next_segment_can_be_made_the_current_one_grows_on(make, patch):
     """Until one can."""
     each = make(most_bytes=8 * 10 * LINE_BYTES)
     handle = spool.Handle
     each.write(line(0))
-    monkeypatch.setattr(spool, "Handle", raiser(OSError(errno.EMFILE, "too many")))
+    patch.setattr(spool, "Handle", raiser(OSError(errno.EMFILE, "too many")))
     for n in range(1, 30):
         each.write(line(n))
     assert 1 == len(names(folder_of(each)))
-    monkeypatch.setattr(spool, "Handle", handle)
+    patch.setattr(spool, "Handle", handle)
     each.write(line(30))
     each.write(line(31))
     assert 2 == len(names(folder_of(each)))
@@ -713,7 +721,7 @@ def test_descriptors_are_given_back(make):
 # Lines in the midst of lines.
 
 
-def reentered(monkeypatch, target, name, each, number):
+def reentered(patch, target, name, each, number):
     """Have a line written while the named function runs, once; return what it was called with."""
     function = getattr(target, name)
     calls = []
@@ -724,7 +732,7 @@ def reentered(monkeypatch, target, name, each, number):
             each.write(line(number))
         return function(*args, **options)
 
-    monkeypatch.setattr(target, name, entered)
+    patch.setattr(target, name, entered)
     return calls
 
 
@@ -741,13 +749,13 @@ def reentered(monkeypatch, target, name, each, number):
         (os, "fstat"),
     ],
 )
-def test_a_line_in_the_midst_of_the_first_one_is_kept(make, monkeypatch, target, name):
+def test_a_line_in_the_midst_of_the_first_one_is_kept(make, patch, target, name):
     """As when the garbage collector ends a span there: both are in segments that are delivered."""
     each = make()
     folder = folder_of(each)
-    assert reentered(monkeypatch, target, name, each, 2) == []
+    assert reentered(patch, target, name, each, 2) == []
     each.write(line(1))
-    monkeypatch.undo()
+    patch.undo()
     each.write(line(3))
     assert [1, 2, 3] == sorted(settle_all(each))
     assert 1 == len(names(folder, ".lock"))
@@ -755,11 +763,11 @@ def test_a_line_in_the_midst_of_the_first_one_is_kept(make, monkeypatch, target,
 
 
 @pytest.mark.parametrize("name", ["_enforce_cap", "Handle"])
-def test_a_line_in_the_midst_of_the_next_segment_is_kept(make, monkeypatch, name):
+def test_a_line_in_the_midst_of_the_next_segment_is_kept(make, patch, name):
     """Neither is a segment left out, nor one begun twice."""
     each = make(most_bytes=8 * 5 * LINE_BYTES)
     each.write(line(0))
-    calls = reentered(monkeypatch, spool, name, each, 100)
+    calls = reentered(patch, spool, name, each, 100)
     for n in range(1, 20):
         each.write(line(n))
     assert calls
@@ -823,7 +831,7 @@ class TakesAll:
         pass
 
 
-def test_what_cannot_be_removed_is_taken_once_in_a_while_and_holds_nobody_up(make, monkeypatch):
+def test_what_cannot_be_removed_is_taken_once_in_a_while_and_holds_nobody_up(make, patch):
     """What other dead processes left is delivered all the same, and once."""
     each = make()
     folder = folder_of(each)
@@ -843,8 +851,8 @@ def test_what_cannot_be_removed_is_taken_once_in_a_while_and_holds_nobody_up(mak
         taken.append(path)
         return of_dead(cls, path)
 
-    monkeypatch.setattr(Path, "unlink", unlinked)
-    monkeypatch.setattr(Lease, "of_dead", classmethod(observed))
+    patch.setattr(Path, "unlink", unlinked)
+    patch.setattr(Lease, "of_dead", classmethod(observed))
     courier = TakesAll()
     drainer = Drainer(each, Backlog("spool", "the spool", each.write), courier)
     drainer.look_for_orphans()
@@ -858,10 +866,10 @@ def test_what_cannot_be_removed_is_taken_once_in_a_while_and_holds_nobody_up(mak
         courier.arrived
     )
     assert len(taken) < 20
-    monkeypatch.undo()
+    patch.undo()
 
 
-def test_a_thousand_dead_processes_are_looked_through_once(make, monkeypatch):
+def test_a_thousand_dead_processes_are_looked_through_once(make, patch):
     """Not once for each of them."""
     each = make()
     folder = folder_of(each)
@@ -869,7 +877,7 @@ def test_a_thousand_dead_processes_are_looked_through_once(make, monkeypatch):
         segments.segment_path(folder, f"dead{n}", 1).write_bytes(line(n))
     scans = []
     scandir = os.scandir
-    monkeypatch.setattr(segments.os, "scandir", lambda *args: scans.append(1) or scandir(*args))
+    patch.setattr(segments.os, "scandir", lambda *args: scans.append(1) or scandir(*args))
     courier = TakesAll()
     drainer = Drainer(each, Backlog("spool", "the spool", each.write), courier)
     drainer.look_for_orphans()
@@ -883,10 +891,10 @@ def test_a_thousand_dead_processes_are_looked_through_once(make, monkeypatch):
     assert ["destination.json"] == [path.name for path in folder.iterdir()]
 
 
-def test_names_of_processes_are_names_of_files(monkeypatch):
+def test_names_of_processes_are_names_of_files(patch):
     """Whatever the machine is called."""
     for host in ("", "a/b", "..", "x" * 500, "ä.example", "a.000001.jsonl", "a\0b"):
-        monkeypatch.setattr(spool.socket, "gethostname", lambda host=host: host)
+        patch.setattr(spool.socket, "gethostname", lambda host=host: host)
         name = spool._name_of_process()
         assert "/" not in name
         assert "." not in name

@@ -17,7 +17,7 @@ import spanwise
 from spanwise import Destination, _state
 from spanwise.export import drain, places
 from spanwise.export.delivery import Parcel
-from spanwise.export.drain import orphans
+from spanwise.export.orphans import orphans
 from spanwise.export.places import Places
 from spanwise.export.policy import Answer, verdict
 from spanwise.export.segments import intact, sealed

@@ -16,7 +16,7 @@ from support.programs import Outcome, Programs, ended, outcome, wait_until
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
 
 BEGIN = """
-import ctypes, os, sys, threading, time
+import concurrent.futures, ctypes, os, sys, threading, time
 import spanwise
 from support import producer
 from support.producer import append, in_background, work, work_forever, works
@@ -37,13 +37,18 @@ def program(body: str, begin: str = WARM) -> str:
 def test_children_forked_beside_a_warm_connection_deliver_their_own(tmp_path):
     """The parent goes on with its connection, each child makes one: no request is corrupt."""
     body = """
-        children = []
-        for _ in range(4):
+        def forked(leave):
             child = os.fork()
             if child == 0:
                 works(200)
-                os._exit(not spanwise.flush(30))
-            children.append(child)
+                leave(not spanwise.flush(30))
+            return child
+
+        def forked_in_a_thread():
+            with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                return pool.submit(forked, os._exit).result()
+
+        children = [forked(os._exit), forked(sys.exit), forked_in_a_thread(), forked(os._exit)]
         works(200)
         wait_for(*children)
         sys.exit(not spanwise.flush(30))

@@ -12,14 +12,7 @@ from pathlib import Path
 import pytest
 
 from support.faulty_collector import Behaviour, FaultyCollector
-from support.programs import (
-    Outcome,
-    Programs,
-    ended,
-    outcome,
-    repeated_requests,
-    wait_until,
-)
+from support.programs import Outcome, Programs, ended, outcome, repeated_requests, wait_until
 from support.receiver import Receiver, attributes
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no such signals")
@@ -345,6 +338,42 @@ def test_whenever_processes_are_killed_no_span_arrives_as_both_ended_and_interru
     assert len(interrupted) <= THREADS * kills
 
 
+# The child is killed in a span of its own, below one that its parent had open at the fork.
+KILLED_CHILD = """
+import os, signal
+import spanwise
+from support.producer import work, works
+
+@spanwise.agent
+def outer():
+    child = os.fork()
+    if child == 0:
+        works(3)
+        killed()
+    os.waitpid(child, 0)
+    work()
+
+@spanwise.tool
+def killed():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+spanwise.configure()
+outer()
+"""
+
+
+def test_a_span_that_is_open_at_a_fork_is_not_interrupted_by_a_kill_of_the_child(
+    tmp_path, receiver
+):
+    """It is its parent's, which ends it; what the child itself had open is."""
+    with Programs(tmp_path, receiver.url, SPANWISE_LIVE="1") as programs:
+        assert 0 == programs.run(KILLED_CHILD)
+        assert 0 == programs.run_next_process()
+    assert {"outer": 1, "killed": 1, "work": 4} == names_in(receiver)
+    interrupted = [span for span in receiver.spans() if INTERRUPTED in attributes(span)]
+    assert ["killed"] == [span.name for span in interrupted]
+
+
 # A span that its own process had delivered before it could note that it had ended.
 KILLED_BEFORE_THE_NOTE = """
 import os, signal
@@ -505,16 +534,16 @@ def test_several_processes_share_what_dead_ones_left(tmp_path):
         collector.down()
         assert 0 == programs.run(TWENTY_KILLED)
         (folder,) = (path.parent for path in programs.files("destination.json"))
-        assert 20 == len(programs.files("*.lock"))
-        # What a process that is long gone may have left, and what only looks as if it lived.
+        locks = programs.files("*.lock")
+        assert 20 == len(locks)
+        # One whose process id is that of another process by now, one without a lock, and a lock
+        # without anything.
+        dead = locks[0].stem
+        host, _, began, salt = dead.rsplit("-", 3)
+        for path in programs.files(f"{dead}.*"):
+            path.rename(folder / path.name.replace(dead, f"{host}-{os.getpid()}-{began}-{salt}"))
+        locks[1].unlink()
         (folder / f"host-{os.getpid()}-1-00000000.lock").write_text("no cursor")
-        some = programs.files("*.000001.jsonl")[0]
-        process = some.name.partition(".")[0]
-        host, _, started, salt = process.rsplit("-", 3)
-        for path in programs.files(f"{process}.*"):
-            _, dot, rest = path.name.partition(".")
-            path.rename(folder / f"{host}-{os.getpid()}-{started}-{salt}{dot}{rest}")
-        programs.files("*.lock")[-1].unlink()
 
         collector.behaviour = Behaviour(fault="drip", drip_s=0.001)
         collector.up()
@@ -533,7 +562,7 @@ def test_several_processes_share_what_dead_ones_left(tmp_path):
 
 # Another process looks for what dead ones left just between the making and the locking of ours.
 TAKEN = """
-import fcntl, os, signal, threading
+import os, signal, threading
 import spanwise
 from spanwise.export import leases
 from support.producer import work

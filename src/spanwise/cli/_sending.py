@@ -15,7 +15,7 @@ from spanwise._destinations import Destination
 from spanwise.cli import UserError
 from spanwise.export import segments
 from spanwise.export.delivery import AwayError, Delivery
-from spanwise.export.drain import MOST_READ_LINES, Orphan, orphans
+from spanwise.export.orphans import MOST_READ_LINES, Orphan, orphans
 from spanwise.export.otlp import OtlpCourier
 from spanwise.export.places import Places, default_root
 from spanwise.export.policy import RETRY_FIRST_S, RETRY_LONGEST_S, Action, Backoff
