@@ -94,7 +94,7 @@ class OfflineStore(Storage):
             "observations": LineFile(self.observations_file),
         }
         self._backlogs = {
-            kind: Backlog("offline_store", str(file.path), file.append)
+            kind: Backlog("offline_store", str(file.path), file.append, file.holds)
             for kind, file in self._files.items()
         }
 

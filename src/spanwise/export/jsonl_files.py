@@ -65,10 +65,12 @@ class JsonlFiles:
 
     def write(self, record: Record) -> None:
         """Write the record's lines; what cannot be written is tried again until it is."""
-        if not record.is_trace:
-            self.append("observations", observation_line(record))
-        if record.is_local_root or record.is_trace:
-            self.append("traces", trace_line(record))
+        try:
+            if not record.is_trace:
+                self.append("observations", observation_line(record))
+        finally:  # whatever a signal handler of the program raised in the midst of that
+            if record.is_local_root or record.is_trace:
+                self.append("traces", trace_line(record))
 
     def begin(self, record: Record) -> None:
         """Write the line of an observation that has started; one with its end follows."""

@@ -141,13 +141,19 @@ class DelegatingSpanProcessor(SpanProcessor):
             raise
         if record is None:
             return
+        raised: BaseException | None = None
         for sink in wiring.sinks:
             try:
-                sink.write(record)
-            except Exception as error:  # noqa: BLE001 - the next sink gets it all the same
-                self._has_lost = True
-                _guard.swallow(f"sink.{type(sink).__name__}", error)
-                _state.count("lost.sink")
+                try:
+                    sink.write(record)
+                except Exception as error:  # noqa: BLE001 - the next sink gets it all the same
+                    _guard.swallow(f"sink.{type(sink).__name__}", error)
+                    self._has_lost = True
+                    _state.count("lost.sink")
+            except BaseException as error:  # noqa: BLE001 - the program's: it gets it afterwards
+                raised = error
+        if raised is not None:
+            raise raised
 
     def wake(self) -> None:
         """Have the sinks send what they hold; does not wait for it."""
