@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -44,6 +45,7 @@ class PerProcess(Generic[T]):
 
     def _renewed(self) -> T:
         pid = os.getpid()
+        _look_for_fork_in_c(pid)
         found = self._made.setdefault(pid, self._make())  # atomic: no lock that a fork could keep
         for other in list(self._made):
             inherited = self._made.pop(other, None) if other != pid else None
@@ -61,9 +63,27 @@ class PerProcess(Generic[T]):
 _all: weakref.WeakSet[PerProcess[Any]] = weakref.WeakSet()
 
 
+# The process that Python knows itself to be: a fork that runs no hooks leaves it as it is.
+_known_pid = os.getpid()
+
+
 def _disown_all() -> None:
+    global _known_pid
+    _known_pid = os.getpid()
     for own in tuple(_all):
         own.disown()
+
+
+def _look_for_fork_in_c(pid: int) -> None:
+    """Renew the lock under which threads are started, where another thread may have held it.
+
+    Whoever forked in C did not have Python do that, and the first thread that is started in the
+    child would wait for it for ever.
+    """
+    global _known_pid
+    if pid != _known_pid:
+        _known_pid = pid
+        threading._after_fork()  # type: ignore[attr-defined]  # what Python's own hook calls
 
 
 if hasattr(os, "register_at_fork"):

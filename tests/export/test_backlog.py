@@ -425,6 +425,26 @@ def test_a_flush_and_a_close_keep_to_their_time(disk, make, state, call):
         first.join(WATCHDOG_S)
 
 
+def test_many_that_were_in_a_hurry_have_the_disk_asked_once(disk, make):
+    """Not once for each of them, when the disk fails later on."""
+    backlog = make()
+    disk.stall()
+    first = started(backlog.append, line("first"))
+    assert disk.is_asked.wait(WATCHDOG_S)
+    backlog.append(line("second"))
+    for _ in range(500):
+        assert backlog.flush(0) is False
+    asked = []
+    write = backlog._write
+    backlog._write = lambda text: asked.append(text) or write(text)
+    disk.fault = OSError(28, "full")
+    disk.go_on.set()
+    first.join(WATCHDOG_S)
+    until(lambda: asked)
+    time.sleep(0.3)
+    assert len(asked) < 50
+
+
 def test_a_close_waits_for_a_disk_that_answers_in_time(disk, make):
     """Nothing is lost then."""
     backlog = make()

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import spanwise
+from spanwise.export import started
 from support.faulty_collector import Behaviour, FaultyCollector
 from support.programs import Outcome, Programs, ended, outcome, repeated_requests, wait_until
 from support.receiver import Receiver, attributes
@@ -336,6 +338,27 @@ def test_whenever_processes_are_killed_no_span_arrives_as_both_ended_and_interru
     assert set() == reported & interrupted
     assert set() == reported - {span.span_id.hex() for span in spans}
     assert len(interrupted) <= THREADS * kills
+
+
+def test_many_open_spans_are_not_written_anew_whenever_one_more_ends(tmp_path, monkeypatch):
+    """What is noted of them is: it may be far more than what has ended meanwhile."""
+    rewritten = []
+    rewrite = started._rewrite
+    monkeypatch.setattr(
+        started, "_rewrite", lambda path, lines: (rewritten.append(path), rewrite(path, lines))
+    )
+    spanwise.configure(otlp_endpoint="http://127.0.0.1:9", spool_dir=tmp_path, live=True)
+
+    @spanwise.agent
+    def nested(depth, text):
+        if depth:
+            nested(depth - 1, text)
+        for _ in range(0 if depth else 200):
+            with spanwise.observe("short"):
+                pass
+
+    nested(100, "x" * 20_000)
+    assert len(rewritten) < 10
 
 
 # The child is killed in a span of its own, below one that its parent had open at the fork.

@@ -106,19 +106,18 @@ def lost_of(server: Server, collector: FaultyCollector) -> set[str]:
     return {span_id for span_id, _ in server.answers} - collector.accepted
 
 
-@pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["each imports", "preloaded"])
-@pytest.mark.parametrize("recycling", [[], ["--max-requests", "40"]], ids=["kept", "recycled"])
-def test_what_a_server_answered_arrives(tmp_path, preload, recycling):
+@pytest.mark.parametrize("options", ["", "--preload", "--preload --max-requests 40"])
+def test_what_a_server_answered_arrives(tmp_path, options):
     """Whether workers are forked from the application or import it, are recycled or kept."""
     with FaultyCollector() as collector, Programs(tmp_path, collector.url) as programs:
-        server = Server(programs, tmp_path, *preload, *recycling)
+        server = Server(programs, tmp_path, *options.split())
         join(server.ask_in_threads(4, 30))
         assert 120 == len(server.answers)
         server.stop()
         assert 0 == programs.run_next_process()
         assert set() == lost_of(server, collector)
         assert Outcome(arrived=120) == outcome(collector)
-        if recycling:
+        if "--max-requests" in options:
             assert len(server.workers()) > 2
 
 
@@ -196,7 +195,6 @@ def test_workers_of_another_user_than_the_masters_lose_nothing(
 ):
     """They cannot write to the master's spool: theirs is elsewhere, for that user's next process."""
     with FaultyCollector() as collector, Programs(tmp_path, collector.url) as programs:
-        del programs.environment["SPANWISE_SPOOL_DIR"]  # an error, where it cannot be written to
         interpreter = interpreter_of(programs, another_user)
         collector.down()
         options = [*preload, "--user", ANOTHER_USER]

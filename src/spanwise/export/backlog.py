@@ -158,7 +158,7 @@ class Backlog:
         failures = own.failures
         if own.waiting:
             self._start(own)  # where no thread could be started before
-        own.hurry.put(None)
+            own.hurry.put(None)
         # A disk that is slow is waited for; one that takes nothing is asked once more. That is
         # done by the thread: it may hang there.
         while self.waits() and monotonic() < until and own.failures == failures:
@@ -223,6 +223,8 @@ class Backlog:
             while not self._write_waiting(own):
                 with contextlib.suppress(queue.Empty):
                     own.hurry.get(timeout=pause_s)
+                while not own.hurry.empty():  # several that are in a hurry are one
+                    own.hurry.get()
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
     def _write_waiting(self, own: _Own, patience_s: float = -1) -> bool:

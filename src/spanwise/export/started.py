@@ -84,8 +84,11 @@ class StartedSpans:
             if before is not None:  # else they are open in both, whatever becomes of them
                 with contextlib.suppress(OSError):
                     before.path.unlink()
-        elif own.file.size() > _MOST_BYTES:
-            _rewrite(path, [sealed(other) for other in list(own.open.values())])
+        elif own.file.size() > own.most_bytes:
+            lines = [sealed(other) for other in list(own.open.values())]
+            # Where very much is open it takes as much again until it is worth it once more.
+            own.most_bytes = max(_MOST_BYTES, 2 * sum(map(len, lines)))
+            _rewrite(path, lines)
         own.file.append(line)
 
     def _path(self) -> Path:
@@ -103,6 +106,7 @@ class _Own:
     def __init__(self) -> None:
         self.open: dict[str, bytes] = {}
         self.file: LineFile | None = None
+        self.most_bytes = _MOST_BYTES
 
 
 def interrupted(folder: Path, process: str, seen: set[str]) -> list[Line]:
