@@ -106,11 +106,27 @@ MEANT: tuple[Meant, ...] = (
         ),
     ),
     Meant(
-        "A server that has no /api/traces is asked once, and sent OTLP from then on.",
-        (Place("collector/refused.jsonl", "length", "10", "?"),),
+        "A server that has no /api/traces is asked once, with what ended first, and sent OTLP from "
+        "then on.",
+        (
+            Place("collector/refused.jsonl", "length", "10", "?"),
+            Place("collector/refused.jsonl", "0.*"),
+        ),
     ),
     Meant(
-        "That a collector is away is said once. The published SDK says nothing.",
-        (Place("output/dead/run.txt", "line", "", "http://<loopback> is away (*"),),
+        "What is sent to a collector is spooled first, and waits there while it is away.",
+        (Place("home/.local/state/spanwise/*", "file", ABSENT, "(present)"),),
+    ),
+    Meant(
+        "That a collector is away is said once, and where its traces are meanwhile. The published "
+        "SDK says nothing.",
+        (
+            Place(
+                "output/dead/run.txt",
+                "line",
+                "",
+                "traces are kept in <folder>/*http://<loopback> is away, what is sent there waits*",
+            ),
+        ),
     ),
 )
