@@ -585,7 +585,7 @@ def test_several_processes_share_what_dead_ones_left(tmp_path):
 
 # Another process looks for what dead ones left just between the making and the locking of ours.
 TAKEN = """
-import os, signal, threading
+import os, signal, time
 import spanwise
 from spanwise.export import leases
 from support.producer import work
@@ -602,9 +602,9 @@ def after_another(fd, *args, **kwargs):
         if child == 0:
             locked(fd)
             os.write(ours, b"1")
-            signal.pause()
+            time.sleep(0.5)
+            os._exit(0)
         os.read(theirs, 1)
-        threading.Timer(0.5, os.kill, (child, signal.SIGKILL)).start()
     return locked(fd, *args, **kwargs)
 
 leases._locked = after_another
