@@ -660,6 +660,7 @@ def test_headers_of_the_environment_go_to_no_other_destination():
     ]
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can change its user")
 def test_a_spool_dir_that_is_another_users_is_no_error(tmp_path):
     """A worker that changes its user after its master has read it spools elsewhere."""
