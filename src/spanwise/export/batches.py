@@ -21,18 +21,6 @@ from spanwise.export.readable import Readable
 from spanwise.export.record import Record
 
 
-class CredentialsRefusedError(Exception):
-    """What an exporter raises when its destination does not know who is sending.
-
-    Args:
-        status: as the destination said it.
-        advice: what to do about it.
-    """
-
-    def __init__(self, status: int, advice: str) -> None:
-        super().__init__(f"the credentials were refused ({status}): {advice}")
-
-
 class BatchedSink:
     """Records on their way to an exporter.
 
@@ -87,11 +75,9 @@ class BatchedSink:
         self._taken = 0
         if lost > 0:
             _state.count(f"lost.{self._kind}", lost)
-        late = lost - transport.exporter.refused  # of those that were refused all has been said
-        if late > 0:
             _guard.warn(
                 f"{self._kind} {self._target}",
-                f"{late} spans did not reach {self._target} before the exit",
+                f"{lost} spans did not reach {self._target} before the exit",
             )
 
     def _started(self) -> _Transport:
@@ -166,19 +152,14 @@ class _CountingExporter(SpanExporter):
         self._kind = kind
         self._target = target
         self.acknowledged = 0
-        self.refused = 0
-        self._is_refused = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         try:
             result = self._inner.export(spans)
-        except CredentialsRefusedError as refusal:
-            return self._told_of(refusal, len(spans))
         except Exception as error:  # noqa: BLE001 - a batch that cannot be encoded or sent
             _guard.swallow("export", error)
             result = SpanExportResult.FAILURE
         if result is SpanExportResult.SUCCESS:
-            self._is_refused = False
             self.acknowledged += len(spans)
             _state.count(f"exported.{self._kind}", len(spans))
         else:
@@ -188,15 +169,6 @@ class _CountingExporter(SpanExporter):
                 f"{len(spans)} spans could not be sent to {self._target}",
             )
         return result
-
-    def _told_of(self, refusal: CredentialsRefusedError, spans: int) -> SpanExportResult:
-        """Count what was refused, and say it once, until something is accepted again."""
-        self.refused += spans
-        _state.count(f"refused.{self._kind}", spans)
-        if not self._is_refused:
-            self._is_refused = True
-            _guard.tell(f"{self._target}: {refusal}")
-        return SpanExportResult.FAILURE
 
     def shutdown(self) -> None:
         self._inner.shutdown()
