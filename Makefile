@@ -27,7 +27,7 @@ check: $(TESTED)  ## Lint, types and import rules
 	$(BIN)/python semconv/generate.py --check
 
 unit: $(TESTED)  ## The quick tests
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not slow"
+	$(BIN)/python -m pytest -q -n 2 -m "not slow"
 
 test-slow: $(TESTED)  ## The tests that take long
 	$(BIN)/python -m pytest -q -m slow

@@ -58,7 +58,7 @@ def run(version: str, python: str, pins: list[str], label: str, which: str) -> b
     extras = "dev" if pins else "dev,langchain"
     install = [binary, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     subprocess.run([*install, "-e", f".[{extras}]", *pins], check=True, cwd=ROOT)
-    tests = [binary, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", "-m", which]
+    tests = [binary, "-m", "pytest", "-q", "-n", "2", "-m", which]
     return subprocess.run(tests, cwd=ROOT).returncode == 0
 
 

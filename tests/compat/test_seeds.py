@@ -30,7 +30,6 @@ def key_of(program: Path) -> str:
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=key_of)
-@pytest.mark.xdist_group("seeds")
 def test_a_printed_program_runs_and_writes_its_files(program, tmp_path):
     """The program ends as it would without tracing, and its files are as expected."""
     key = key_of(program)

@@ -142,7 +142,8 @@ def test_what_a_killed_worker_answered_arrives(tmp_path, preload):
         assert [] == collector.corrupt
 
 
-ANOTHER_USER = "nobody"
+# No other process that runs tests at the same time has this one, nor its spare folder.
+ANOTHER_USER = 200_000 + os.getpid() % 100_000
 
 
 @pytest.fixture
@@ -150,19 +151,8 @@ def another_user() -> Iterator[dict[str, Any]]:
     """What starts a process as another user, whose spare spool is removed afterwards."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         pytest.skip("only root can start workers of another user")
-    pwd = pytest.importorskip("pwd")
-    try:
-        user = pwd.getpwnam(ANOTHER_USER)
-    except KeyError:
-        pytest.skip(f"there is no user {ANOTHER_USER}")
-    spare = Path(f"/var/tmp/spanwise-{user.pw_uid}")
-    before = set(spare.iterdir()) if spare.is_dir() else None
-    yield {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": [], "cwd": "/"}
-    if before is None:
-        shutil.rmtree(spare, ignore_errors=True)
-    else:
-        for folder in set(spare.iterdir()) - before:
-            shutil.rmtree(folder, ignore_errors=True)
+    yield {"user": ANOTHER_USER, "group": ANOTHER_USER, "extra_groups": [], "cwd": "/"}
+    shutil.rmtree(f"/var/tmp/spanwise-{ANOTHER_USER}", ignore_errors=True)
 
 
 @pytest.fixture
@@ -188,7 +178,6 @@ def interpreter_of(programs: Programs, another_user: dict[str, Any]) -> str:
     pytest.skip(f"{ANOTHER_USER} can run no interpreter of this version")
 
 
-@pytest.mark.xdist_group("spare")
 @pytest.mark.parametrize("preload", [[], ["--preload"]], ids=["each imports", "preloaded"])
 def test_workers_of_another_user_than_the_masters_lose_nothing(
     tmp_path, open_folder, another_user, preload
@@ -197,7 +186,7 @@ def test_workers_of_another_user_than_the_masters_lose_nothing(
     with FaultyCollector() as collector, Programs(tmp_path, collector.url) as programs:
         interpreter = interpreter_of(programs, another_user)
         collector.down()
-        options = [*preload, "--user", ANOTHER_USER]
+        options = [*preload, "--user", str(ANOTHER_USER)]
         server = Server(programs, open_folder, *options, interpreter=interpreter)
         join(server.ask_in_threads(4, 25))
         for pid in server.workers():

@@ -155,7 +155,7 @@ class Drainer:
             while not own.is_done:
                 if own.is_idle:
                     self._idle(own)
-                own.is_rung = own.is_idle = own.is_probing = False
+                own.is_idle = own.is_rung = own.is_probing = False
                 self._deliver_all(own)
             self._let_go(own)
         except Exception as error:  # noqa: BLE001 - what is spooled stays there
