@@ -37,6 +37,7 @@ class InvalidSettingError(ConfigurationError):
     def __init__(self, name: str, fault: str, *, source: str | None = None) -> None:
         self.name = name
         self.fault = fault
+        self.source = source
         origin = f" (from {source})" if source and source != name else ""
         super().__init__(f"{name}{origin} {fault}")
 
