@@ -32,6 +32,7 @@ from spanwise.export.jsonl_files import JsonlFiles
 from spanwise.export.media_files import MediaFiles
 from spanwise.export.otlp import OtlpSink
 from spanwise.export.record import SCOPE_NAME, masked_attributes
+from spanwise.export.unsent import UnsentSink
 from spanwise.processors.delegating import DelegatingSpanProcessor, Sink, Wiring
 
 
@@ -52,6 +53,10 @@ def build(
     """
     sampling, sampler = sampling_of(settings, environment)
     destinations = _destinations.resolve(settings, environment)
+    if settings.spool_only and destinations:
+        targets = ", ".join(_guard.masked(destination.endpoint) for destination in destinations)
+        _guard.warn("spool_only", f"nothing is sent to {targets}, since spool_only is set")
+        destinations = ()
     provider = _provider(settings, environment, previous, private=private)
     owns = isinstance(provider, SpanwiseTracerProvider)
     masker = Masker(settings.mask, settings.unmask, strict=settings.strict_masking)
@@ -142,7 +147,7 @@ def _sinks(
     """Return a sink for each place to write to, the one that is there where there is one."""
     existing = before.sinks if before is not None else ()
     sinks: list[Sink] = []
-    folder = _traces_dir(settings, bool(destinations))
+    folder = _traces_dir(settings, bool(destinations) or settings.spool_only)
     if folder is not None:
         folder = folder.absolute()
         wanted = (folder, settings.traces_max_bytes)
@@ -155,6 +160,10 @@ def _sinks(
             None,
         )
         sinks.append(files or JsonlFiles(*wanted))
+    if settings.spool_only:
+        made_of = (settings.spool_dir, settings.spool_max_bytes, settings.dialects)
+        unsent = (s for s in existing if isinstance(s, UnsentSink) and s.made_of == made_of)
+        sinks.append(next(unsent, None) or UnsentSink(*made_of))
     for destination in destinations:
         spooled = (destination, settings.spool_dir, settings.spool_max_bytes)
         sent = next(

@@ -284,6 +284,7 @@ class Settings:
         otlp_headers: headers for it.
         spool_dir: folder of what waits to be sent; by default in the user's state folder.
         spool_max_bytes: size at which the oldest of what waits for a destination is deleted.
+        spool_only: send nothing, and leave all spans in the spool for another program to read.
         live: note spans when they start, too: one that a kill interrupts is told of as such.
         destinations: further OTLP destinations: addresses, mappings or `Destination`s.
         dialects: vocabularies of backends to add to what is sent.
@@ -309,6 +310,7 @@ class Settings:
     otlp_headers: tuple[tuple[str, str], ...] = _setting((), headers)
     spool_dir: Path | None = _setting(None, _spool)
     spool_max_bytes: int = _setting(DEFAULT_MAX_BYTES, _size)
+    spool_only: bool = _setting(False, boolean)
     live: bool = _setting(False, boolean)
     destinations: tuple[Any, ...] = _setting((), _destinations)
     dialects: tuple[str, ...] = _setting((), names)
@@ -352,6 +354,7 @@ class SettingsKeywords(TypedDict, total=False):
     otlp_headers: Mapping[str, str] | str
     spool_dir: str | os.PathLike[str] | None
     spool_max_bytes: int
+    spool_only: bool
     live: bool
     destinations: Iterable[Any]
     dialects: Iterable[str]

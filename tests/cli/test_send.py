@@ -241,3 +241,13 @@ def test_the_pages_commands_work(receiver, tmp_path, monkeypatch):
         done = send(*words)
         assert 0 == done.exit_code, (line, done.stderr)
     assert 4 == len(receiver.spans())
+
+
+def test_what_is_left_to_another_program_is_sent_only_where_its_folder_is_named(receiver, tmp_path):
+    """A collector reads these files, and has perhaps done so."""
+    leave(2, SPANWISE_SPOOL_ONLY="true", SPANWISE_SPOOL_DIR="spool")
+    leave(1, SPANWISE_SPOOL_DIR="spool")
+    done = send("--spool", "spool", "--to", receiver.url)
+    assert (0, [0]) == (done.exit_code, numbers(receiver)), done.stderr
+    done = send("--spool", "spool/unsent", "--to", receiver.url)
+    assert (0, [0, 0, 1]) == (done.exit_code, numbers(receiver)), done.stderr

@@ -20,6 +20,7 @@ import spanwise
 from spanwise import Destination, _state
 from spanwise.export import leases, lines, places, segments, spool
 from spanwise.export.backlog import Backlog
+from spanwise.export.cap import Cap
 from spanwise.export.delivery import Parcel
 from spanwise.export.drain import Drainer
 from spanwise.export.leases import Lease
@@ -743,7 +744,7 @@ def reentered(patch, target, name, each, number):
         (Lease, "new"),
         (spool, "Handle"),
         (spool, "Segments"),
-        (spool, "_enforce_cap"),
+        (Cap, "enforce"),
         (spool, "_is_leased"),
         (os, "write"),
         (os, "fstat"),
@@ -762,12 +763,12 @@ def test_a_line_in_the_midst_of_the_first_one_is_kept(make, patch, target, name)
     assert 1 == len(names(folder))
 
 
-@pytest.mark.parametrize("name", ["_enforce_cap", "Handle"])
-def test_a_line_in_the_midst_of_the_next_segment_is_kept(make, patch, name):
+@pytest.mark.parametrize(("target", "name"), [(Cap, "enforce"), (spool, "Handle")])
+def test_a_line_in_the_midst_of_the_next_segment_is_kept(make, patch, target, name):
     """Neither is a segment left out, nor one begun twice."""
     each = make(most_bytes=8 * 5 * LINE_BYTES)
     each.write(line(0))
-    calls = reentered(patch, spool, name, each, 100)
+    calls = reentered(patch, target, name, each, 100)
     for n in range(1, 20):
         each.write(line(n))
     assert calls

@@ -17,7 +17,7 @@ from spanwise.export import segments
 from spanwise.export.delivery import AwayError, Delivery
 from spanwise.export.orphans import MOST_READ_LINES, Orphan, orphans
 from spanwise.export.otlp import OtlpCourier
-from spanwise.export.places import Places, default_root
+from spanwise.export.places import UNSENT, Places, default_root
 from spanwise.export.policy import RETRY_FIRST_S, RETRY_LONGEST_S, Action, Backoff
 from spanwise.export.refilled import lines_in
 from spanwise.export.segments import Line, Segments
@@ -76,13 +76,16 @@ def send_spools(
 
 
 def _folders(root: Path | None) -> list[Path]:
-    """Return the folders of destinations in a root, or the one folder that was named."""
+    """Return the folders of destinations in a root, or the one folder that was named.
+
+    What is left to another program is sent only where its folder is the one that was named.
+    """
     found = root or default_root()
     if not found.is_dir():
         raise UserError(f"there is no folder {found}")
     if segments.processes(found):
         return [found]
-    return sorted(path for path in found.iterdir() if path.is_dir())
+    return sorted(path for path in found.iterdir() if path.is_dir() and path.name != UNSENT)
 
 
 class _Sender:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from spanwise import _guard, _settings, dialects
+from spanwise import _guard, _settings
 from spanwise._destinations import Destination
 from spanwise.export import policy, wire
 from spanwise.export.delivery import Parcel
@@ -103,25 +103,19 @@ class OtlpSink:
         self.destination = destination
         self.spool_dir = spool_dir
         self.spool_max_bytes = spool_max_bytes
-        self._dialects = tuple(dialects.load(name) for name in destination.dialects)
-        self._line = LineEncoder()
+        self._line = LineEncoder(destination.dialects)
         self._lines = SpooledLines(
             OtlpCourier(destination), destination, spool_dir, spool_max_bytes
         )
 
     def write(self, record: Record) -> None:
         """Spool one record, in the vocabularies of the destination too."""
-        self._lines.append(self._text(record))
+        self._lines.append(self._line(record))
         self._lines.end(record.span_id)
 
     def begin(self, record: Record) -> None:
         """Note a span that starts, so that it is sent if this process is killed before its end."""
-        self._lines.begin(record.span_id, self._text(record))
-
-    def _text(self, record: Record) -> bytes:
-        for translate in self._dialects:
-            record = record.translated(*translate(record))
-        return self._line(record)
+        self._lines.begin(record.span_id, self._line(record))
 
     def wake(self) -> None:
         """Have what waits sent now; does not wait for it."""

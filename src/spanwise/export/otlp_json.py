@@ -14,6 +14,7 @@ import orjson
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from spanwise import _raw_fields as raw
+from spanwise import dialects
 from spanwise.export.protobuf import LARGEST_INT, MOST_NESTED
 from spanwise.export.record import Record
 
@@ -33,9 +34,14 @@ _AS_TEXT = (
 
 
 class LineEncoder:
-    """Makes lines of records; remembers the bytes of resources and scopes."""
+    """Makes lines of records; remembers the bytes of resources and scopes.
 
-    def __init__(self) -> None:
+    Args:
+        vocabularies: names of dialects that are added to each record.
+    """
+
+    def __init__(self, vocabularies: Iterable[str] = ()) -> None:
+        self._dialects = tuple(dialects.load(name) for name in vocabularies)
         # The resource is kept beside its bytes, so that its id is not given to another one.
         self._resources: dict[tuple[int, str], tuple[Mapping[str, Any], bytes]] = {}
         self._equal_resources: dict[Any, bytes] = {}
@@ -43,6 +49,8 @@ class LineEncoder:
 
     def __call__(self, record: Record) -> bytes:
         """Return the record as a JSON object of one line, without a newline."""
+        for translate in self._dialects:
+            record = record.translated(*translate(record))
         resource = self._resource(record.resource, record.span.resource.schema_url)
         return line_of(dumped(_span(record)), self._scope(record.scope), resource)
 

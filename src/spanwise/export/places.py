@@ -2,7 +2,7 @@
 
 The folder of a destination is named after its address and a salted hash of the headers that it is
 sent: a process with another address or other credentials never sends what is in it, and no
-credential is on the disk.
+credential is on the disk. What no process sends, since another program reads it, has one of its own.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from spanwise import _guard
 from spanwise._destinations import Destination
 
 ABOUT: Final = "destination.json"
+UNSENT: Final = "unsent"  # no destination's, as those end in a hash
 
 _SALT = "salt"
 _SALT_BYTES = 32
@@ -50,11 +51,11 @@ class Places:
     a file system that is read-only.
 
     Args:
-        destination: whose.
+        destination: whose; None for what is read by another program, and sent nowhere.
         root: that spools lie in; the user's own by default.
     """
 
-    def __init__(self, destination: Destination, root: Path | None = None) -> None:
+    def __init__(self, destination: Destination | None, root: Path | None = None) -> None:
         self.destination = destination
         # One path for one folder, however it was named: by it this process knows its leases.
         self.root = Path(os.path.realpath((root or default_root()).expanduser()))
@@ -85,7 +86,7 @@ class Places:
             with contextlib.suppress(OSError):
                 if root != self.root:
                     _check_owner(root)
-                folder = root / self._name(_salt(root, make=False))
+                folder = self._folder(root, make=False)
                 if _is_accessible(folder, os.R_OK | os.W_OK | os.X_OK) and folder.is_dir():
                     found.append(folder)
         return found
@@ -94,24 +95,30 @@ class Places:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         if root == _spare_root():
             _check_owner(root)
-        folder = root / self._name(_salt(root, make=True))
+        folder = self._folder(root, make=True)
         if not _is_accessible(folder, os.W_OK | os.X_OK):
             folder.mkdir(mode=0o700, exist_ok=True)
             if not _is_accessible(folder, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
-            _describe(folder, self.destination)
+            if self.destination is not None:
+                _describe(folder, self.destination)
         return folder
 
-    def _name(self, salt: bytes) -> str:
-        destination = self.destination
-        told = [destination.endpoint, destination.protocol]
-        headers = {name.lower(): value for name, value in dict(destination.headers).items()}
-        told += [f"{name}: {value}" for name, value in sorted(headers.items())]
-        # An address from the environment may hold bytes that are no text.
-        text = "\n".join(told).encode("utf-8", "surrogatepass")
-        digest = hmac.new(salt, text, hashlib.sha256).hexdigest()[:16]
-        host = re.sub(r"[^a-z0-9.-]", "-", (urlsplit(destination.endpoint).hostname or "").lower())
-        return f"{host[:40]}-{digest}"
+    def _folder(self, root: Path, *, make: bool) -> Path:
+        if self.destination is None:
+            return root / UNSENT
+        return root / _name(self.destination, _salt(root, make=make))
+
+
+def _name(destination: Destination, salt: bytes) -> str:
+    told = [destination.endpoint, destination.protocol]
+    headers = {name.lower(): value for name, value in dict(destination.headers).items()}
+    told += [f"{name}: {value}" for name, value in sorted(headers.items())]
+    # An address from the environment may hold bytes that are no text.
+    text = "\n".join(told).encode("utf-8", "surrogatepass")
+    digest = hmac.new(salt, text, hashlib.sha256).hexdigest()[:16]
+    host = re.sub(r"[^a-z0-9.-]", "-", (urlsplit(destination.endpoint).hostname or "").lower())
+    return f"{host[:40]}-{digest}"
 
 
 def _spare_root() -> Path:

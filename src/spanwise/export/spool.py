@@ -10,10 +10,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from spanwise import _guard, _settings, _state
+from spanwise import _guard, _settings
 from spanwise._processes import PerProcess
 from spanwise.export import segments
-from spanwise.export.leases import Lease, cursor_of
+from spanwise.export.cap import Cap, forget_the_dead
+from spanwise.export.leases import Lease
 from spanwise.export.lines import GoneError, Handle, holds
 from spanwise.export.places import Places
 from spanwise.export.segments import FIRST, Segments
@@ -21,6 +22,9 @@ from spanwise.export.segments import FIRST, Segments
 _SEGMENT_BYTES = 4 << 20
 _LEASE_LOOK_EVERY_S = 1.0
 _MOST_TAKEN = 5
+# Of what nobody here sends: a file that is older is not written to, and can be moved or deleted.
+_UNSENT_SEGMENT_S = 600.0
+_MOST_UNSENT_FILES = 10_000
 
 
 @dataclass
@@ -31,11 +35,12 @@ class _Open:
     number: int
     handle: Handle
     lease_seen_at: float
+    begun_at: float
     lines: int = 0
 
 
 class Spool:
-    """The segments that this process writes for one destination.
+    """The segments that this process writes for one destination, or for another program to read.
 
     Args:
         places: where they may lie.
@@ -46,6 +51,11 @@ class Spool:
         self.places = places
         self.most_bytes = most_bytes
         self._segment_bytes = max(1, min(_SEGMENT_BYTES, most_bytes // 8))
+        if places.destination is not None:
+            self._cap, self._segment_s = Cap(most_bytes), float("inf")
+        else:
+            self._cap = Cap(most_bytes, _MOST_UNSENT_FILES, is_sent=False)
+            self._segment_s = _UNSENT_SEGMENT_S
         self._own = PerProcess(_Own, let_go=_Own.let_go)
 
     def write(self, line: bytes) -> None:
@@ -60,6 +70,8 @@ class Spool:
             for is_last_try in (False, True):
                 written = own.open or self._begun(own)
                 try:
+                    if own.depth == 1 and time.monotonic() - written.begun_at > self._segment_s:
+                        self._go_on(written)
                     if not _is_leased(written):
                         raise GoneError("the lease was lost")
                     written.handle.write(line)
@@ -67,7 +79,7 @@ class Spool:
                     break
                 except GoneError:
                     own.open = None
-                    _count_gone(written)
+                    self._count_gone(written)
                     if is_last_try:
                         raise
             # A span that a signal handler ends in the midst of this must not close the segment.
@@ -113,7 +125,10 @@ class Spool:
                 try:
                     written.segments.read(1, 1, written_to=written.number + 1)
                 finally:
-                    written.segments.end()
+                    if self._cap.is_sent:
+                        written.segments.end()
+                    else:
+                        written.segments.lease.release(remove=True)  # nobody takes it over
 
     def _begun(self, own: _Own) -> _Open:
         folder = self.places.made()
@@ -122,7 +137,8 @@ class Spool:
         made = None
         try:
             handle = Handle(path, is_new=True)
-            made = _Open(Segments(folder, process, lease), FIRST, handle, time.monotonic())
+            now = time.monotonic()
+            made = _Open(Segments(folder, process, lease), FIRST, handle, now, now)
         finally:
             # A span that ended in the midst of this may have made them already.
             is_wanted = made is not None and own.open is None
@@ -133,7 +149,9 @@ class Spool:
                     path.unlink()
                 lease.release(remove=True)
         if is_wanted:
-            _enforce_cap(folder, self.most_bytes, path)
+            self._cap.enforce(folder, path)
+            if not self._cap.is_sent:
+                forget_the_dead(folder)
         if own.open is None:
             raise GoneError("it was given up while it was made")
         return own.open
@@ -145,7 +163,17 @@ class Spool:
         with contextlib.suppress(OSError):
             handle = Handle(path, is_new=True)
             written.handle, written.number = handle, written.number + 1
-            _enforce_cap(folder, self.most_bytes, path)
+            written.begun_at = time.monotonic()
+            if not self._cap.is_sent:
+                written.lines = 0  # what lies in the segments before is the reader's
+            self._cap.enforce(folder, path)
+
+    def _count_gone(self, written: _Open) -> None:
+        """Give up segments that somebody deleted, or whose lease was lost: others have it then."""
+        written.segments.lease.release(remove=False)
+        gone = written.lines - written.segments.settled
+        if gone > 0 and not written.handle.path.exists():
+            self._cap.tell(gone, f"with {written.segments.folder}")
 
 
 class _Own:
@@ -171,15 +199,6 @@ def _is_leased(written: _Open) -> bool:
     return written.segments.lease.is_held() and written.handle.is_usable()
 
 
-def _count_gone(written: _Open) -> None:
-    """Give up segments that somebody deleted, or the lease of which was lost: others have it then."""
-    written.segments.lease.release(remove=False)
-    lost = written.lines - written.segments.settled
-    if lost > 0 and not written.handle.path.exists():
-        _state.count("lost.spool", lost)
-        _guard.warn("lost.spool", f"{lost} spans were deleted with {written.segments.folder}")
-
-
 def _new_lease(folder: Path) -> tuple[str, Lease]:
     for _ in range(_MOST_TAKEN):
         process = _name_of_process()
@@ -194,45 +213,3 @@ def _new_lease(folder: Path) -> tuple[str, Lease]:
 def _name_of_process() -> str:
     host = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40] or "host"
     return f"{host}-{os.getpid()}-{int(time.time())}-{os.urandom(4).hex()}"
-
-
-def _enforce_cap(folder: Path, most_bytes: int, current: Path) -> None:
-    """Remove the oldest segments, whoever wrote them, until the others fit."""
-    with _guard.guard("spool.cap"):
-        files = []
-        for entry in os.scandir(folder):
-            if entry.name.endswith(".jsonl"):
-                with contextlib.suppress(OSError):
-                    status = entry.stat()
-                    files.append((status.st_mtime, status.st_size, Path(entry.path)))
-        total = sum(size for _, size, _ in files)
-        for _, size, path in sorted(files):
-            if total <= most_bytes:
-                return
-            if path == current:
-                continue
-            lost = _waiting_in(path)
-            try:
-                path.unlink(missing_ok=True)
-            except OSError as error:
-                _guard.warn("spool.unlink", f"cannot remove {path}: {_guard.describe(error)}")
-                continue
-            total -= size
-            _state.count("deleted.spool_segments")
-            _state.count("lost.spool", lost)
-            _guard.warn("spool.cap", f"{lost} spans were deleted: {folder} is over its size cap")
-
-
-def _waiting_in(path: Path) -> int:
-    """Return how many lines of a segment were not settled; in other files all are."""
-    process, _, number = path.stem.rpartition(".")
-    settled_number, settled_to = cursor_of(segments.lease_path(path.parent, process))
-    if not number.isdecimal() or int(number) < settled_number:
-        return 0
-    count = 0
-    with contextlib.suppress(OSError), open(path, "rb") as stream:
-        if int(number) == settled_number:
-            stream.seek(settled_to)
-        while chunk := stream.read(1 << 20):
-            count += chunk.count(b"\n")
-    return count
