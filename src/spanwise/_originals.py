@@ -6,7 +6,11 @@ which they were installed.
 
 from __future__ import annotations
 
+from typing import Final
+
 from spanwise import _guard, _state
+
+NAMES: Final = ("brixo", "fluxloop")
 
 
 def tell_if_installed(name: str) -> None:
@@ -24,7 +28,18 @@ def tell_if_installed(name: str) -> None:
             return
         _guard.warn(
             f"original {name}",
-            f"the package {name} {version} is installed beside spanwise, and both hold the module "
-            f"{name!r}; to have spanwise's whole, run: "
-            f"pip uninstall -y {name} && pip install --force-reinstall --no-deps spanwise",
+            f"{described(name, version)}; to have spanwise's whole, run: {mend(name)}",
         )
+
+
+def described(name: str, version: str) -> str:
+    """Return what is wrong where this distribution is installed."""
+    return (
+        f"the package {name} {version} is installed beside spanwise, and both hold the module "
+        f"{name!r}"
+    )
+
+
+def mend(name: str) -> str:
+    """Return the command that mends it."""
+    return f"pip uninstall -y {name} && pip install --force-reinstall --no-deps spanwise"

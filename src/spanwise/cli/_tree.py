@@ -7,7 +7,6 @@ what could drive a terminal is taken out of it.
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,22 +17,12 @@ from rich.console import Console
 from rich.segment import Segment, Segments
 from rich.text import Text
 
+from spanwise.cli._plain import plain
 from spanwise.view.lines import Observation, dump
 from spanwise.view.store import Trace
 
 WIDTH_WITHOUT_TERMINAL: Final = 100
 _LEAST_WIDTH: Final = 20
-
-# Whole escape sequences go; of what is left, white space becomes a space and the rest nothing.
-# The last group can turn the reading direction of all that follows.
-_SEQUENCE = re.compile(
-    "(?:\x1b\\[|\x9b)[0-?]*[ -/]*[@-~]"
-    "|(?:\x1b[\\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\\\|\x9c)"
-)
-_SPACE = re.compile("[\t\n\x0b\x0c\r\x85\u2028\u2029]")
-_CONTROL = re.compile(
-    "[\x00-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
-)
 
 _Part = tuple[str, str]  # a text and its style
 
@@ -94,7 +83,7 @@ def _lines(trace: Trace, width: int, glyphs: _Glyphs, with_io: bool) -> Iterator
             for label, value in (("in   ", node.input), ("out  ", node.output)):
                 if value is not None:
                     text = dump(value).decode()
-                    yield [(below + bar + label, "dim"), (_clean(text, width), "")]
+                    yield [(below + bar + label, "dim"), (plain(text, width), "")]
         last = node.children[-1] if node.children else None
         waiting += [(below, child, child is last) for child in reversed(node.children)]
 
@@ -107,8 +96,8 @@ def _indented(indent: str, step: str, room: int, glyphs: _Glyphs) -> str:
 
 def _heading(trace: Trace, width: int, glyphs: _Glyphs) -> list[_Part]:
     parts: list[_Part] = [
-        (_clean(trace.name, width // 2) or "(no name)", "bold"),
-        (_clean(trace.id[:8], width), "cyan"),
+        (plain(trace.name, width // 2) or "(no name)", "bold"),
+        (plain(trace.id[:8], width), "cyan"),
     ]
     if trace.start is not None:
         parts.append((_local(trace.start), ""))
@@ -116,10 +105,10 @@ def _heading(trace: Trace, width: int, glyphs: _Glyphs) -> list[_Part]:
     who = {"user": trace.user_ids, "account": trace.account_ids, "session": trace.session_ids}
     for label, (one, *others) in ((label, ids) for label, ids in who.items() if ids):
         more = f" +{len(others)}" if others else ""
-        parts.append((f"{label} {_clean(one, width)}{more}", ""))
+        parts.append((f"{label} {plain(one, width)}{more}", ""))
     # OpenTelemetry's own word for a service that nobody named says nothing.
     if trace.service and not trace.service.startswith("unknown_service"):
-        parts.append((f"service {_clean(trace.service, width)}", "dim"))
+        parts.append((f"service {plain(trace.service, width)}", "dim"))
     if trace.status == "error":
         # The text is told once, by the root that failed; a trace may have none.
         told = "" if any(root.failed for root in trace.roots) else trace.error or ""
@@ -129,11 +118,11 @@ def _heading(trace: Trace, width: int, glyphs: _Glyphs) -> list[_Part]:
 
 def _described(node: Observation, width: int, glyphs: _Glyphs) -> list[_Part]:
     parts: list[_Part] = [
-        (_clean(node.name, width // 2) or "(no name)", ""),
-        (_clean(node.type, width), "dim"),
+        (plain(node.name, width // 2) or "(no name)", ""),
+        (plain(node.type, width), "dim"),
     ]
     if node.model:
-        parts.append((_clean(node.model, width), "magenta"))
+        parts.append((plain(node.model, width), "magenta"))
     parts += _measured(node, glyphs)
     if node.state == "running":
         parts.append(("running", "blue"))
@@ -189,12 +178,4 @@ def _local(time: datetime) -> str:
 
 
 def _first_line(text: str, length: int) -> str:
-    return _clean(text.strip().partition("\n")[0], length)
-
-
-def _clean(text: str, length: int) -> str:
-    """Return at most so many characters of the text on one line, with nothing but text in it."""
-    # Cleaning a megabyte to show a line of it would be a waste.
-    text = _SEQUENCE.sub("", text[: 20 * length])
-    text = _CONTROL.sub("", _SPACE.sub(" ", text)).strip()
-    return text if len(text) <= length else f"{text[: length - 1]}…"
+    return plain(text.strip().partition("\n")[0], length)
