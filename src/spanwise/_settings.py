@@ -28,7 +28,7 @@ _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
 _NONE = frozenset({"", "none"})
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z\-]+")  # a token of RFC 9110
-_CONTENT_MODES = {
+CONTENT_MODES = {
     "span_only": True,
     "span_and_event": True,
     "event_only": False,
@@ -57,8 +57,8 @@ def boolean(value: object) -> bool:
 
 
 def _content(value: object) -> bool:
-    if isinstance(value, str) and value.strip().lower() in _CONTENT_MODES:
-        return _CONTENT_MODES[value.strip().lower()]
+    if isinstance(value, str) and value.strip().lower() in CONTENT_MODES:
+        return CONTENT_MODES[value.strip().lower()]
     return boolean(value)
 
 
@@ -294,6 +294,8 @@ class Settings:
         unmask: names of keys that are not secret.
         strict_masking: mask without the exceptions for names that only look secret.
         instrument: load installed instrumentors: True, False, or their names.
+        instrumentor_preference: where several are installed for a library, beginnings of the
+            names of the distributions to take, the first one first.
         propagate_threads: carry the current span into threads.
         tracer_provider: the SDK TracerProvider to work on, instead of the global one.
     """
@@ -322,6 +324,7 @@ class Settings:
     unmask: tuple[str, ...] = _setting((), names)
     strict_masking: bool = _setting(False, boolean)
     instrument: bool | tuple[str, ...] = _setting(False, _instrument)
+    instrumentor_preference: tuple[str, ...] = _setting((), names)
     propagate_threads: bool = _setting(True, boolean)
     tracer_provider: Any = _setting(None, _provider)
 
@@ -364,11 +367,14 @@ class SettingsKeywords(TypedDict, total=False):
     unmask: Iterable[str]
     strict_masking: bool
     instrument: bool | Iterable[str]
+    instrumentor_preference: Iterable[str]
     propagate_threads: bool
     tracer_provider: Any
 
 
 _FIELDS = {field.name: field for field in dataclasses.fields(Settings) if field.metadata}
+# The variable of each setting.
+VARIABLES = tuple(f"SPANWISE_{name.upper()}" for name in _FIELDS)
 # None says "as if not given" for these; for the others it is a value of its own.
 _NONE_IS_A_VALUE = frozenset({"media_dir", "traces_dir"})
 

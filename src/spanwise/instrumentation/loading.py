@@ -2,38 +2,48 @@
 
 from __future__ import annotations
 
-import os
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint
 from typing import Any, Final
 
 from spanwise import _guard, _state
-from spanwise.errors import InvalidSettingError, nearest
+from spanwise._environment import Environment
+from spanwise.instrumentation import choosing, content
+from spanwise.instrumentation.choosing import GROUPS, Choice, check_names, distribution_of
+from spanwise.instrumentation.langchain.closing import Closed
 
-GROUPS: Final = ("opentelemetry_instrumentor", "openinference_instrumentor")
+__all__ = ["GROUPS", "check_names", "disabled", "installed", "load"]
 
-# Several distributions claim a name such as `langchain`; the first of these that has it is used.
-_PREFERRED: Final = ("opentelemetry-instrumentation-genai-", "openinference-", "opentelemetry-")
-_DISABLED = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
+DISABLED: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 
-
-def installed() -> dict[str, EntryPoint]:
-    """Return the instrumentors that are installed, by the name of what they instrument."""
-    found: dict[str, list[EntryPoint]] = {}
-    for group in GROUPS:
-        for point in entry_points(group=group):
-            found.setdefault(point.name, []).append(point)
-    return {name: min(points, key=_rank) for name, points in sorted(found.items())}
+# What is put on top of an instrumentor, by the library.
+_GAPS: Final[dict[str, Callable[[Any], Closed]]] = {"langchain": Closed}
 
 
-def check_names(wanted: bool | tuple[str, ...]) -> None:
-    """Raise InvalidSettingError for the name of an instrumentor that is not installed."""
-    if isinstance(wanted, bool):
-        return
-    known = installed()
-    for name in wanted:
-        if name not in known:
-            hint = nearest(name, known) if known else "; none is installed"
-            raise InvalidSettingError("instrument", f"names {name!r}, which is not installed{hint}")
+@dataclass(frozen=True)
+class Loaded:
+    """An instrumentor that was turned on here.
+
+    Attributes:
+        instrumentor: the object to turn off again.
+        point: where it came from.
+        provider: the TracerProvider that it was given.
+        content: what it was told of recording content.
+        gaps: what was put on top of it.
+    """
+
+    instrumentor: Any
+    point: EntryPoint
+    provider: Any
+    content: str | None
+    gaps: Closed | None
+
+
+def disabled() -> frozenset[str]:
+    """Return the names that `OTEL_PYTHON_DISABLED_INSTRUMENTATIONS` holds."""
+    said = Environment.read().get(DISABLED) or ""
+    return frozenset(name.strip() for name in said.split(",") if name.strip())
 
 
 def load(wanted: bool | tuple[str, ...], provider: Any) -> None:
@@ -43,32 +53,102 @@ def load(wanted: bool | tuple[str, ...], provider: Any) -> None:
         wanted: True for all that are installed, False for none, or their names.
         provider: the TracerProvider that they make their spans with.
     """
-    running = _state.instrumentors
-    points = {} if wanted is False else installed()
-    names = tuple(points) if isinstance(wanted, bool) else wanted
-    disabled = {name.strip() for name in os.environ.get(_DISABLED, "").split(",")}
-    chosen = {n: p for n, p in points.items() if n in names and n not in disabled}
-    for name, (instrumentor, used) in list(running.items()):
-        if name not in chosen or used is not provider:
+    running: dict[str, Loaded] = _state.instrumentors
+    chosen = {} if wanted is False else _chosen(wanted)
+    mode = content.mode_in_force()
+    for name, loaded in list(running.items()):
+        choice = chosen.get(name)
+        is_as_wanted = choice is not None and (loaded.point.value, loaded.content) == (
+            choice.used.value if choice.used is not None else None,
+            mode,
+        )
+        if not is_as_wanted or loaded.provider is not provider:
             del running[name]
-            with _guard.guard(f"instrument.{name}"):
-                instrumentor.uninstrument()
-    for name, point in chosen.items():
-        if name in running:
-            continue
+            _turn_off(name, loaded)
+    for name, choice in chosen.items():
+        if name not in running and choice.used is not None:
+            loaded_now = _turned_on(name, choice.used, provider, mode)
+            if loaded_now is not None:
+                running[name] = loaded_now
+
+
+def installed() -> dict[str, EntryPoint]:
+    """Return the installed instrumentors that are preferred, by the name of what they instrument."""
+    runtime = _state.runtime
+    preference = runtime.settings.instrumentor_preference if runtime is not None else ()
+    return {points[0].name: points[0] for points in choosing.installed(preference).values()}
+
+
+def _chosen(wanted: bool | Iterable[str]) -> dict[str, Choice]:
+    runtime = _state.runtime
+    preference = runtime.settings.instrumentor_preference if runtime is not None else ()
+    chosen = choosing.choices(wanted, preference, disabled())
+    for choice in chosen:
+        _tell(choice, is_named=not isinstance(wanted, bool))
+    if preference:
+        for prefix in choosing.unmatched(preference, choosing.installed()):
+            _guard.warn(
+                f"instrumentor_preference.{prefix}",
+                f"instrumentor_preference names {prefix!r}, and no installed instrumentor's "
+                "distribution begins with it",
+            )
+    return {choosing.library(choice.name): choice for choice in chosen}
+
+
+def _tell(choice: Choice, *, is_named: bool) -> None:
+    """Say in one line what is used, and in one warning what does not fit what is installed."""
+    used = distribution_of(choice.used) if choice.used is not None else "nothing"
+    if choice.left or choice.used is not None:
+        left = ", ".join(distribution_of(point) for point in choice.left) or "nothing"
+        _guard.logger.debug("%s is instrumented by %s; left out: %s", choice.name, used, left)
+    misfits = [
+        f"{distribution_of(point)} wants {', '.join(conflict.wanted)}, and "
+        f"{', '.join(conflict.found) or 'none'} is installed"
+        for point, conflict in choice.skipped
+        if conflict.found or is_named
+    ]
+    if misfits:
+        text = f"{choice.name} is instrumented by {used}: {'; '.join(misfits)}"
+        _guard.warn(f"instrument.{choice.name}.versions", text)
+
+
+def _turned_on(name: str, point: EntryPoint, provider: Any, mode: str | None) -> Loaded | None:
+    try:
+        content.answer()
+        instrumentor = point.load()()
+        if getattr(instrumentor, "is_instrumented_by_opentelemetry", False):
+            return None  # by the application, with the provider of its choice
+        gaps = _GAPS[name](instrumentor) if name in _GAPS else None
+        # What it needs was looked at already, and all that is missing may be a name.
+        instrumentor.instrument(tracer_provider=provider, skip_dep_check=True)
+        if not getattr(instrumentor, "is_instrumented_by_opentelemetry", True):
+            return None
+    except BaseException as error:  # noqa: BLE001 - a broken package must not stop the program
+        _swallow(f"instrument.{name}", error)
+        return None
+    if gaps is not None:
         with _guard.guard(f"instrument.{name}"):
-            instrumentor = point.load()()
-            if instrumentor.is_instrumented_by_opentelemetry:
-                continue  # by the application, with the provider of its choice
-            instrumentor.instrument(tracer_provider=provider)
-            if instrumentor.is_instrumented_by_opentelemetry:
-                running[name] = (instrumentor, provider)
-                _guard.logger.debug("instrumenting %s with %s", name, point.value)
+            gaps.close()
+    return Loaded(instrumentor, point, provider, mode, gaps)
 
 
-def _rank(point: EntryPoint) -> tuple[int, str]:
-    distribution = point.dist.name if point.dist is not None else ""
-    for position, prefix in enumerate(_PREFERRED):
-        if distribution.startswith(prefix):
-            return position, distribution
-    return len(_PREFERRED), distribution
+def _turn_off(name: str, loaded: Loaded) -> None:
+    try:
+        if loaded.gaps is not None:
+            loaded.gaps.undo()
+        loaded.instrumentor.uninstrument()
+        if loaded.gaps is not None:
+            loaded.gaps.restore()
+    except BaseException as error:  # noqa: BLE001 - nor when it is turned off
+        _swallow(f"instrument.{name}", error)
+
+
+def _swallow(place: str, error: BaseException) -> None:
+    """Swallow whatever a broken package raises: `sys.exit()` too, and a panic of an extension.
+
+    Raises:
+        BaseException: an interrupt, or what a signal handler of the program raised.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        raise error
+    _guard.swallow(place, error)  # type: ignore[arg-type]  # it asks whose error it is

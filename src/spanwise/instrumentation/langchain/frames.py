@@ -1,0 +1,97 @@
+"""Make a run's span current where the run's own code runs, for instrumentors that do not.
+
+LangChain and LangGraph run a node's, a tool's or a step's code in a copied `contextvars.Context`
+that they prepare by one function each. That copy is the run's alone and is thrown away after it:
+what is attached there need not be detached, and no callback attaches anything.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+from collections.abc import Callable
+from typing import Any, Final
+
+from opentelemetry.context import _RUNTIME_CONTEXT
+
+from spanwise import _guard, _identity
+from spanwise.instrumentation.langchain.gate import Gate
+
+_PREPARES: Final = "_set_config_context"
+_PREPARING: Final = ("langchain_core.runnables.config", "langgraph._internal._runnable")
+_MODELS: Final = "langchain_core.language_models.chat_models"
+
+
+class Frames:
+    """The functions that are wrapped, from `place` to `remove`.
+
+    Args:
+        gate: knows the spans of runs.
+    """
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._placed: list[tuple[Any, str, Any, Any]] = []
+
+    def place(self) -> None:
+        """Wrap what prepares the contexts, and the calls of models."""
+        for path in _PREPARING:
+            if importlib.util.find_spec(path.partition(".")[0]) is not None:
+                self._wrap(importlib.import_module(path), _PREPARES, self._prepared)
+        model = importlib.import_module(_MODELS).BaseChatModel
+        self._wrap(model, "_generate_with_cache", self._generated)
+        self._wrap(model, "_agenerate_with_cache", self._generated_async)
+
+    def remove(self) -> None:
+        """Put back what was there; what another one wrapped since stays as it is."""
+        for owner, name, original, ours in reversed(self._placed):
+            if vars(owner).get(name) is ours:
+                setattr(owner, name, original)
+        self._placed.clear()
+
+    def _wrap(self, owner: Any, name: str, wrapped: Callable[[Any], Any]) -> None:
+        original = vars(owner).get(name)
+        if original is None:
+            _guard.logger.debug("%r has no %s: nesting is its instrumentor's", owner, name)
+            return
+        ours = functools.wraps(original)(wrapped(original))
+        setattr(owner, name, ours)
+        self._placed.append((owner, name, original, ours))
+
+    def _attach(self, run_id: Any) -> Any:
+        with _guard.guard("langchain.context"):
+            context = self._gate.context_of(run_id)
+            if context is not None:
+                return _RUNTIME_CONTEXT.attach(context)
+        return None
+
+    def _prepared(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def prepare(config: Any, *args: Any, **kwargs: Any) -> Any:
+            prepared = original(config, *args, **kwargs)
+            self._attach(getattr(config.get("callbacks"), "parent_run_id", None))
+            return prepared
+
+        return prepare
+
+    def _generated(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def generate(*args: Any, **kwargs: Any) -> Any:
+            token = self._attach(getattr(kwargs.get("run_manager"), "run_id", None))
+            try:
+                return original(*args, **kwargs)
+            finally:
+                if token is not None:
+                    _identity.give_back(token)
+
+        return generate
+
+    def _generated_async(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        async def generate(*args: Any, **kwargs: Any) -> Any:
+            token = self._attach(getattr(kwargs.get("run_manager"), "run_id", None))
+            try:
+                return await original(*args, **kwargs)
+            finally:
+                if token is not None:
+                    _identity.give_back(token)
+
+        return generate

@@ -1,0 +1,1 @@
+"""Graphs that are run for their traces, and how a trace is written down."""
