@@ -195,3 +195,15 @@ def test_without_a_destination_nothing_is_wrong(examined):
     """The variable that would name one is."""
     (finding,) = examined("destinations", offline=False)
     assert ("fact", True) == (finding.level.value, "SPANWISE_OTLP_ENDPOINT" in finding.mend)
+
+
+def test_where_spans_are_left_in_the_spool_nobody_is_asked(examined, monkeypatch, receiver):
+    """A destination that is configured all the same is told as set aside."""
+    monkeypatch.setenv("SPANWISE_SPOOL_ONLY", "true")
+    (fact,) = examined("destinations", offline=False)
+    assert "another program" in fact.text
+    monkeypatch.setenv("SPANWISE_OTLP_ENDPOINT", receiver.url)
+    (warning, _) = examined("destinations", offline=False)
+    assert f"nothing is sent to {receiver.url}/v1/traces" in warning.text
+    assert "SPANWISE_SPOOL_ONLY" in warning.mend
+    assert [] == receiver.requests

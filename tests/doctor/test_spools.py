@@ -110,7 +110,7 @@ def test_what_a_running_process_spooled_is_no_warning(programs, examined):
             (str(one.facts["lines"]), one.facts["pid"]) for one in facts
         ]
     process.kill()
-    process.wait(60)
+    process.communicate(timeout=60)
     (finding,) = examined("spool", "warning")
     assert "3 lines" in finding.text
 
@@ -194,6 +194,19 @@ def test_a_folder_of_somebody_else_does_not_stand_in(programs, examined, spare):
     programs.run(WRITER, 2)
     spare.chmod(0o777)
     assert [] == examined("spool", "warning")
+
+
+def test_what_is_left_for_another_program_is_no_warning(programs, examined, monkeypatch):
+    """It waits there because that was asked for."""
+    programs.environment["SPANWISE_SPOOL_ONLY"] = "true"
+    del programs.environment["SPANWISE_OTLP_ENDPOINT"]
+    programs.run(WRITER, 2)
+    monkeypatch.delenv("SPANWISE_OTLP_ENDPOINT")
+    monkeypatch.setenv("SPANWISE_SPOOL_ONLY", "true")
+    assert [] == examined("spool", "warning")
+    assert f"2 lines in {programs.spool / 'unsent'}, for another program to read" in [
+        finding.text for finding in examined("spool", "fact")
+    ]
 
 
 def test_a_description_that_makes_no_sense_is_survived(programs, examined):

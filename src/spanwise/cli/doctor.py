@@ -11,9 +11,9 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--offline", is_flag=True, help="Ask no destination whether it answers.")
 def command(as_json: bool, offline: bool) -> None:
-    """Tell what is set up, what waits and what is wrong, for programs started here.
+    """Tell what is set up, what waits and what is wrong.
 
-    Looks at the variables, the .env file of the current folder, the spools and the installed
+    It is about programs that are started here. Looks at the variables, the .env file of the current folder, the spools and the installed
     packages, and asks each destination whether it answers. Secrets are not shown.
 
     The exit code is 0 if nothing is wrong, 1 if something is.

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any
-
-from opentelemetry.instrumentation.dependencies import get_dist_dependency_conflicts
 
 from spanwise.doctor import findings
 from spanwise.doctor.findings import Finding
 from spanwise.doctor.surroundings import Surroundings
-from spanwise.instrumentation import loading
+from spanwise.instrumentation import choosing, loading
+from spanwise.instrumentation.choosing import Choice, Conflict, distribution_of
 
 
 def examine(found: Surroundings) -> Iterator[Finding]:
-    """Yield each instrumentor that is installed, and what becomes of it."""
-    installed = loading.installed()
+    """Yield each library with an instrumentor that is installed, and which one is used."""
+    preference = found.settings.instrumentor_preference
+    installed = choosing.installed(preference)
+    for prefix in choosing.unmatched(preference, installed):
+        yield findings.warning(
+            f"instrumentor_preference names {prefix!r}, and no installed instrumentor's "
+            "distribution begins with it",
+            mend=f"correct {found.settings.sources['instrumentor_preference']}",
+        )
     if not installed:
         yield findings.fact(
             "no instrumentor is installed: only what is decorated is seen",
@@ -26,43 +31,56 @@ def examine(found: Surroundings) -> Iterator[Finding]:
         )
         return
     yield findings.fact(_when(found.settings.instrument))
-    claims = [point for group in loading.GROUPS for point in entry_points(group=group)]
-    for name, chosen in installed.items():
-        sources = dict.fromkeys(_source(point) for point in claims if point.name == name)
-        yield _found(name, chosen, [each for each in sources if each != _source(chosen)])
+    disabled = loading.disabled()
+    used = set()
+    for choice in choosing.choices(True, preference, disabled):
+        used.add(choosing.library(choice.name))
+        yield _chosen(choice)
+    for name, points in installed.items():
+        if name not in used:
+            yield findings.note(
+                f"{points[0].name}: {_all(points)}; disabled by {loading.DISABLED}",
+                facts={"name": points[0].name, "disabled": True},
+            )
 
 
 def _when(wanted: Any) -> str:
     if wanted is True:
-        return "all of these are turned on by configure()"
+        return "configure() turns all of these on"
     if wanted:
-        return f"turned on by configure(): {', '.join(wanted)}"
+        return f"configure() turns on: {', '.join(wanted)}"
     return (
-        "none of these is turned on by configure(), all of them under opentelemetry-instrument; "
+        "configure() turns none of these on, opentelemetry-instrument and `spanwise run` all; "
         "SPANWISE_INSTRUMENT says otherwise"
     )
 
 
-def _found(name: str, chosen: EntryPoint, others: list[str]) -> Finding:
-    facts = {"name": name, "chosen": _source(chosen), "left": others}
-    text = f"{name}: {_source(chosen)}"
-    if others:
-        text += f", and not {', '.join(others)}, which claim the same"
-    disabled = os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "")
-    if name in [part.strip() for part in disabled.split(",")]:
-        return findings.note(
-            f"{text}; disabled by OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
-            facts={**facts, "disabled": True},
-        )
-    conflict = chosen.dist and get_dist_dependency_conflicts(chosen.dist)
-    if conflict:
+def _chosen(choice: Choice) -> Finding:
+    conflicts = {distribution_of(point): conflict for point, conflict in choice.skipped}
+    facts = {
+        "name": choice.name,
+        "chosen": distribution_of(choice.used) if choice.used is not None else None,
+        "left": [distribution_of(point) for point in choice.left],
+        "skipped": {
+            source: {"wants": conflict.wanted, "installed": conflict.found}
+            for source, conflict in conflicts.items()
+        },
+    }
+    text = f"{choice.name}: {facts['chosen'] or 'nothing is used'}"
+    if choice.left:
+        text += f", and not {_all(choice.left)}, for the same library"
+    text += "".join(f"; {source} {_why(conflict)}" for source, conflict in conflicts.items())
+    if any(conflict.found for conflict in conflicts.values()):
         return findings.warning(
-            f"{text}; not used: {conflict}",
-            mend="install a release of the library that it wants, or of it that fits the library",
-            facts={**facts, "conflict": str(conflict)},
+            text, mend="install releases of library and instrumentor that fit", facts=facts
         )
-    return findings.ok(text, facts=facts)
+    return (findings.ok if choice.used is not None else findings.note)(text, facts=facts)
 
 
-def _source(point: EntryPoint) -> str:
-    return f"{point.dist.name} {point.dist.version}" if point.dist is not None else point.value
+def _why(conflict: Conflict) -> str:
+    there = f"{', '.join(conflict.found)} is" if conflict.found else "that is not"
+    return f"wants {', '.join(conflict.wanted)}, and {there} installed"
+
+
+def _all(points: list[EntryPoint] | tuple[EntryPoint, ...]) -> str:
+    return ", ".join(distribution_of(point) for point in points)

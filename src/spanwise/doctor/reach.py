@@ -40,7 +40,15 @@ _OTHERWISE = "see whether {endpoint} names an OTLP receiver of this protocol"
 
 def examine(found: Surroundings, *, is_offline: bool = False) -> Iterator[Finding]:
     """Yield for each destination where it is, how spans are sent there, and whether it answers."""
-    if not found.destinations:
+    source = found.settings.sources.get("spool_only")
+    for destination in found.set_aside:
+        yield findings.warning(
+            f"nothing is sent to {address(destination.endpoint)}, since spool_only is set",
+            mend=f"unset {source}, or what names the destination",
+        )
+    if found.settings.spool_only:
+        yield findings.fact("spans are left in the spool for another program to read (spool_only)")
+    elif not found.destinations:
         yield findings.fact(
             "no destination is configured: nothing is sent",
             mend="to send spans to a collector, set SPANWISE_OTLP_ENDPOINT",
@@ -49,18 +57,22 @@ def examine(found: Surroundings, *, is_offline: bool = False) -> Iterator[Findin
         found.settings.destinations
     )
     for number, destination in enumerate(found.destinations):
-        facts: dict[str, Any] = {
-            "endpoint": address(destination.endpoint),
-            "protocol": destination.protocol,
-            "dialects": list(destination.dialects),
-            "headers": list(dict(destination.headers)),
-            "proxy": _proxy(destination),
-        }
+        facts = _facts(destination)
         if is_offline:
             yield findings.fact(f"{_described(facts)}: not asked", facts=facts)
             continue
         names = _names(found) if is_main and number == 0 else _OF_ANOTHER
         yield _asked(destination, facts, names)
+
+
+def _facts(destination: Destination) -> dict[str, Any]:
+    return {
+        "endpoint": address(destination.endpoint),
+        "protocol": destination.protocol,
+        "dialects": list(destination.dialects),
+        "headers": list(dict(destination.headers)),
+        "proxy": _proxy(destination),
+    }
 
 
 def _asked(destination: Destination, facts: dict[str, Any], names: dict[str, str]) -> Finding:

@@ -49,7 +49,7 @@ def examine(found: Surroundings) -> Iterator[Finding]:
         )
     elif not current:
         yield findings.fact(f"spools are made in {root}", facts={"folder": str(root)})
-    if found.destinations:
+    if found.destinations or found.settings.spool_only:
         yield from _of_root(root)
     yield findings.fact(
         "what a process lost is counted in that process: spanwise.stats() has it as lost.*, "

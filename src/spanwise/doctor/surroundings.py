@@ -16,7 +16,7 @@ from spanwise._environment import Environment
 from spanwise._settings import Settings
 from spanwise.errors import InvalidSettingError
 from spanwise.export import exporters
-from spanwise.instrumentation import loading
+from spanwise.instrumentation import choosing
 
 IN_DOTENV: Final = " in .env"
 
@@ -31,6 +31,7 @@ class Surroundings:
         environment: both, without what cannot be used.
         settings: in force.
         destinations: that spans are sent to.
+        set_aside: those that nothing is sent to, as spans are to be left in the spool.
         traces_dir: folder that files are written to, or None.
         faults: what cannot be used, each with the variable that says it, or None.
         said: what was logged while all this was read.
@@ -41,6 +42,7 @@ class Surroundings:
     environment: Environment
     settings: Settings
     destinations: tuple[Destination, ...]
+    set_aside: tuple[Destination, ...]
     traces_dir: Path | None
     faults: tuple[tuple[InvalidSettingError, str | None], ...]
     said: tuple[str, ...]
@@ -65,13 +67,15 @@ def surroundings() -> Surroundings:
             reading.go_through(step)
         settings = reading.settings()
         destinations = reading.destinations(settings)
-        traces_dir = _pipeline._traces_dir(settings, reading.environment, bool(destinations))
+        is_sent = bool(destinations) or settings.spool_only
+        traces_dir = _pipeline._traces_dir(settings, reading.environment, is_sent)
     return Surroundings(
         variables=variables,
         dotenv=dotenv,
         environment=reading.environment,
         settings=settings,
-        destinations=destinations,
+        destinations=() if settings.spool_only else destinations,
+        set_aside=destinations if settings.spool_only else (),
         traces_dir=traces_dir,
         faults=tuple(reading.faults),
         said=tuple(said),
@@ -133,7 +137,7 @@ class _Reading:
 # What `configure()` asks of them, one after the other.
 _STEPS: Final[tuple[Callable[[Settings, Environment], object], ...]] = (
     lambda settings, environment: None,
-    lambda settings, environment: loading.check_names(settings.instrument),
+    lambda settings, environment: choosing.check_names(settings.instrument),
     _provider.sampling_of,
     _provider.make_provider,
     lambda settings, environment: exporters.sinks(environment),
