@@ -6,9 +6,11 @@ INSTALLED := $(VENV)/.installed
 TESTED := $(VENV)/.installed-dev
 # The package that the Brixo face stands in for, in the release that it is compared with.
 BRIXO := .venvs/brixo-0.1.6
+# The package whose vocabulary the `langfuse` dialect speaks, likewise.
+LANGFUSE := .venvs/langfuse-5.0.4
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit test-slow test-all test-brixo test-cli bench-faults generate changelog clean
+.PHONY: help demo test check unit test-slow test-all test-brixo test-langfuse test-cli test-backends bench-faults generate changelog clean
 
 help:  ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -38,6 +40,12 @@ test-all: $(TESTED)  ## The tests on every Python, with the oldest and the newes
 test-brixo: $(BRIXO)/.installed  ## Check that the published brixo still sends what is stored
 	$(BRIXO)/bin/python tests/compat/brixo_facts.py --check tests/compat/brixo_published.json
 
+test-langfuse: $(LANGFUSE)/.installed  ## Check that the published langfuse still sends what is stored
+	$(LANGFUSE)/bin/python tests/compat/langfuse_facts.py langfuse --check tests/compat/langfuse_published.json
+
+test-backends: $(TESTED)  ## Send one program's traces to Phoenix and MLflow, and compare what they show
+	PYTHONPATH=tests $(BIN)/python -m backends
+
 test-cli: $(TESTED)  ## The published FluxLoop CLI on this project, beside the published SDK
 	PYTHONPATH=tests $(BIN)/python -m cli_compat
 
@@ -58,6 +66,11 @@ $(BRIXO)/.installed: tests/compat/brixo_requirements.txt
 	$(BRIXO)/bin/python -m pip install -q --disable-pip-version-check -r $<
 	touch $@
 
+$(LANGFUSE)/.installed: tests/compat/langfuse_requirements.txt
+	test -x $(LANGFUSE)/bin/python || $(PYTHON) -m venv $(LANGFUSE)
+	$(LANGFUSE)/bin/python -m pip install -q --disable-pip-version-check -r $<
+	touch $@
+
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed; choose one with make PYTHON=...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -65,5 +78,5 @@ $(INSTALLED): pyproject.toml
 	touch $@
 
 $(TESTED): $(INSTALLED)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev,langchain]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev,langchain,declarative]'
 	touch $@

@@ -54,8 +54,8 @@ def run(version: str, python: str, pins: list[str], label: str, which: str) -> b
     print(f"--- Python {version}, {label} OpenTelemetry", flush=True)
     if not binary.exists():
         subprocess.run([python, "-m", "venv", environment], check=True)
-    # The instrumentors of the langchain extra follow the newest OpenTelemetry only.
-    extras = "dev" if pins else "dev,langchain"
+    # Instrumentors, and what reads configuration files, follow the newest OpenTelemetry only.
+    extras = "dev" if pins else "dev,langchain,declarative"
     install = [binary, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     subprocess.run([*install, "-e", f".[{extras}]", *pins], check=True, cwd=ROOT)
     tests = [binary, "-m", "pytest", "-q", "-n", "2", "-m", which]

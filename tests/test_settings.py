@@ -147,6 +147,7 @@ def test_every_setting_has_its_variable(name, text, value):
         ("record", "x" * 5000, "too long"),
         ("unmask", 7, "must be a list of names, not 7"),
         ("instrument", [True], "must be a list of names, all strings"),
+        ("instrumentor_preference", 7, "must be a list of names, not 7"),
     ],
     ids=plain,
 )
@@ -495,6 +496,20 @@ def test_the_signals_own_variable_beats_the_general_one():
     )
 
 
+def test_the_batch_processors_variables_are_those_of_the_main_destination():
+    """In milliseconds; the shorter time counts for a request."""
+    variables = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c",
+        "OTEL_BSP_SCHEDULE_DELAY": "1500",
+        "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "7",
+        "OTEL_BSP_EXPORT_TIMEOUT": "2500",
+    }
+    (found,) = where(variables=variables)
+    assert (1.5, 7, 2.5) == (found.batch_delay_s, found.batch_spans, found.timeout_s)
+    (found,) = where(variables={**variables, "OTEL_EXPORTER_OTLP_TIMEOUT": "1"})
+    assert 1.0 == found.timeout_s
+
+
 @pytest.mark.parametrize(
     ("keywords", "variables", "message"),
     [
@@ -545,6 +560,19 @@ def test_the_signals_own_variable_beats_the_general_one():
             for seconds in ("0", "-1", "nan", "inf", "1e999", "ten")
         ),
         *(
+            (
+                {"otlp_endpoint": "http://c"},
+                {variable: value},
+                rf"a batch \(from {variable}\) must be a number",
+            )
+            for variable, value in (
+                ("OTEL_BSP_SCHEDULE_DELAY", "soon"),
+                ("OTEL_BSP_SCHEDULE_DELAY", "-5"),
+                ("OTEL_BSP_EXPORT_TIMEOUT", "0"),
+                ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "many"),
+            )
+        ),
+        *(
             ({"destinations": [{"endpoint": "http://c", **options}]}, {}, message)
             for options, message in (
                 ({"timeout_s": "soon"}, "must be a number of seconds above 0, not 'soon'"),
@@ -556,6 +584,8 @@ def test_the_signals_own_variable_beats_the_general_one():
                 ({"protocol": "smoke"}, "must have a protocol among http/protobuf, grpc"),
                 ({"protocol": None}, "must have a protocol among"),
                 ({"compression": "zip"}, "must have a compression among none, gzip, deflate"),
+                ({"batch_spans": 0}, "must be a number above 0, not 0"),
+                ({"batch_delay_s": -1}, "must be a number of seconds above 0, not -1"),
                 ({"headers": "novalue"}, "must be a list like name=value"),
                 ({"headers": {"a b": "c"}}, "must have header names"),
             )

@@ -117,6 +117,7 @@ def apply(
     *,
     defaults: Mapping[str, Any] | None = None,
     private: bool = False,
+    resource: Mapping[str, Any] | None = None,
 ) -> Settings:
     """Put settings in force, over those of earlier calls, and return them.
 
@@ -124,6 +125,7 @@ def apply(
         keywords: as those of `configure()`.
         defaults: used where neither a keyword nor a variable says something.
         private: see `first_use`.
+        resource: further attributes of the resource of a provider that is made now.
 
     Raises:
         ConfigurationError: something cannot be used; nothing is changed then.
@@ -133,6 +135,7 @@ def apply(
     with _state.lock:
         environment = Environment.read()
         merged = {**_state.keywords, **keywords}
+        defaults = {**_state.distro_defaults, **(defaults or {})}
         settings = _settings.resolve(merged, environment, defaults)
         # As they were understood, not as they were given: a generator can be read only once.
         named = {name: getattr(settings, name) for name in keywords}
@@ -148,7 +151,9 @@ def apply(
         from spanwise.instrumentation import loading
 
         loading.check_names(settings.instrument)
-        runtime = _pipeline.build(settings, environment, _state.runtime, private=private)
+        runtime = _pipeline.build(
+            settings, environment, _state.runtime, private=private, resource=resource
+        )
         _state.runtime = runtime
         _state.is_off = False
         if not private:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from spanwise import _guard, _settings
@@ -17,7 +17,10 @@ TRACES_PATH: Final = "/v1/traces"
 PROTOCOLS: Final = ("http/protobuf", "grpc")
 COMPRESSIONS: Final = ("none", "gzip", "deflate")
 DEFAULT_TIMEOUT_S: Final = 10.0
+DEFAULT_BATCH_SPANS: Final = 512
+DEFAULT_BATCH_DELAY_S: Final = 0.2
 EXPORTER_VARIABLE: Final = "OTEL_TRACES_EXPORTER"
+FILES_EXPORTER: Final = "spanwise_jsonl"
 OTLP_EXPORTERS: Final = frozenset({"otlp", "otlp_proto_http", "otlp_proto_grpc"})
 _LOCAL_COLLECTOR = {"grpc": "http://localhost:4317", "http/protobuf": "http://localhost:4318"}
 _AMONG_COMPRESSIONS = f"among {', '.join(COMPRESSIONS)}"
@@ -34,6 +37,8 @@ class Destination:
         dialects: vocabularies to add to the spans sent here.
         timeout_s: seconds that one request may take.
         compression: `none`, `gzip` or `deflate`.
+        batch_spans: how many spans one request has at most.
+        batch_delay_s: seconds that a span may wait for others to be sent with it.
         certificate: file of the certificate authorities to trust.
         client_key: file of the client's private key.
         client_certificate: file of the client's certificate.
@@ -47,6 +52,8 @@ class Destination:
     dialects: tuple[str, ...] = ()
     timeout_s: float = DEFAULT_TIMEOUT_S
     compression: str = "none"
+    batch_spans: int = DEFAULT_BATCH_SPANS
+    batch_delay_s: float = DEFAULT_BATCH_DELAY_S
     certificate: str | None = None
     client_key: str | None = None
     client_certificate: str | None = None
@@ -69,6 +76,8 @@ class Destination:
         # As it was given, with the slash at its end: to a server these may be two addresses.
         object.__setattr__(self, "endpoint", self.endpoint.strip())
         object.__setattr__(self, "timeout_s", _seconds(self.timeout_s))
+        object.__setattr__(self, "batch_spans", _number(self.batch_spans))
+        object.__setattr__(self, "batch_delay_s", _delay(self.batch_delay_s))
         object.__setattr__(self, "headers", _settings.headers(self.headers))
         object.__setattr__(self, "dialects", dialects)
 
@@ -140,12 +149,14 @@ def _main(settings: Settings, environment: Environment) -> Destination | None:
         headers = _checked("otlp_headers", named[1], _settings.headers, named[0])
     timeout, timeout_source = _variable(environment, "TIMEOUT") or (DEFAULT_TIMEOUT_S, None)
     compression, compression_source = _variable(environment, "COMPRESSION") or ("none", None)
+    timeout_s = _checked("the OTLP timeout", timeout_source, _seconds, timeout)
+    batching = _batching(environment, timeout_s)
     options = {
+        **batching,
         "endpoint": address,
         "headers": headers,
         "protocol": protocol,
         "dialects": settings.dialects,
-        "timeout_s": _checked("the OTLP timeout", timeout_source, _seconds, timeout),
         "compression": _checked(
             "the OTLP compression", compression_source, _compression, compression
         ),
@@ -188,6 +199,51 @@ def _variable(environment: Environment, name: str) -> tuple[str, str] | None:
     return environment.first(f"OTEL_EXPORTER_OTLP_TRACES_{name}", f"OTEL_EXPORTER_OTLP_{name}")
 
 
+def _batching(environment: Environment, timeout_s: float) -> dict[str, Any]:
+    """Return what the variables of OpenTelemetry's batch processor mean for a destination."""
+    options: dict[str, Any] = {"timeout_s": timeout_s}
+    for variable, option, understood in _OF_BATCHES:
+        found = environment.first(variable)
+        if found is not None:
+            options[option] = _checked("a batch", found[1], understood, found[0])
+    options["timeout_s"] = min(timeout_s, options["timeout_s"])
+    if environment.first(_QUEUE) is not None:
+        _guard.warn(
+            _QUEUE,
+            f"{_QUEUE} has no effect: spans wait in the spool, "
+            "as many as SPANWISE_SPOOL_MAX_BYTES allows",
+        )
+    return options
+
+
+def _number(value: object) -> int:
+    try:
+        number = int(value)  # type: ignore[call-overload]
+    except (OverflowError, TypeError, ValueError):
+        number = 0
+    if number < 1 or isinstance(value, bool):
+        raise Fault(f"must be a number above 0, not {value!r}")
+    return int(number)
+
+
+def _delay(value: object) -> float:
+    if value in (0, "0"):
+        return 0.0
+    return _seconds(value)
+
+
+def _from_ms(understood: Callable[[object], float]) -> Callable[[str], float]:
+    """Return what reads a variable in milliseconds where an option is in seconds."""
+
+    def read(text: str) -> float:
+        try:
+            return understood(float(text) / 1000)
+        except (Fault, ValueError):
+            raise Fault(f"must be a number of milliseconds, not {text!r}") from None
+
+    return read
+
+
 def _seconds(value: object) -> float:
     try:
         seconds = float(value)  # type: ignore[arg-type]
@@ -196,6 +252,15 @@ def _seconds(value: object) -> float:
     if not 0 < seconds < math.inf:
         raise Fault(f"must be a number of seconds above 0, not {value!r}")
     return seconds
+
+
+_QUEUE: Final = "OTEL_BSP_MAX_QUEUE_SIZE"
+# (variable, option of a destination, what reads it)
+_OF_BATCHES: Final[tuple[tuple[str, str, Callable[[str], Any]], ...]] = (
+    ("OTEL_BSP_SCHEDULE_DELAY", "batch_delay_s", _from_ms(_delay)),
+    ("OTEL_BSP_EXPORT_TIMEOUT", "timeout_s", _from_ms(_seconds)),
+    ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "batch_spans", _number),
+)
 
 
 def _compression(value: str) -> str:

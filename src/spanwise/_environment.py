@@ -1,13 +1,22 @@
-"""The environment's variables, over the lines of `./.env`; both are read and left alone."""
+"""The environment's variables, over the lines of `./.env`; both are read and left alone.
+
+Where `OTEL_CONFIG_FILE` names a file, that file says what OpenTelemetry's own variables say
+elsewhere, and they are not looked at.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from spanwise import _guard
 
+CONFIG_FILE: Final = "OTEL_CONFIG_FILE"
+
+# Not about the SDK, or above the file: it is nothing that a file could say.
+_BESIDE_A_FILE = (CONFIG_FILE, "OTEL_SDK_DISABLED", "OTEL_PYTHON_", "OTEL_INSTRUMENTATION_")
 _DOTENV_PREFIXES = ("SPANWISE_", "OTEL_", "BRIXO_", "FLUXLOOP_")
 
 
@@ -21,6 +30,7 @@ class Environment:
 
     def __init__(self, variables: Mapping[str, str], dotenv: Mapping[str, str]) -> None:
         self._layers = ((variables, ""), (dotenv, " in .env"))
+        self._is_declared = any(layer.get(CONFIG_FILE, "").strip() for layer in (variables, dotenv))
 
     @classmethod
     def read(cls, folder: Path | None = None) -> Environment:
@@ -31,7 +41,7 @@ class Environment:
         """Return value and origin of the first name that is set, real variables first."""
         for layer, where in self._layers:
             for name in names:
-                value = layer.get(name)
+                value = None if self._is_overruled(name) else layer.get(name)
                 if value is not None and value.strip():
                     return value, name + where
         return None
@@ -40,6 +50,10 @@ class Environment:
         """Return the value of the first name that is set."""
         found = self.first(*names)
         return found[0] if found else None
+
+    def _is_overruled(self, name: str) -> bool:
+        is_otels = name.startswith("OTEL_") and not name.startswith(_BESIDE_A_FILE)
+        return self._is_declared and is_otels
 
 
 def _read_dotenv(path: Path) -> dict[str, str]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import threading
 
+from spanwise import _state
+
 _POOL_BYTES = 4096
 
 
@@ -36,12 +38,16 @@ if hasattr(os, "register_at_fork"):
 
 
 def random_trace_id() -> int:
-    """Return 128 random bits, never all zero."""
+    """Return 128 random bits, never all zero, or what the generator in force makes of them."""
+    if _state.id_generator is not None:
+        return _state.id_generator.generate_trace_id()
     return _pool.take(16) or random_trace_id()
 
 
 def random_span_id() -> int:
-    """Return 64 random bits, never all zero."""
+    """Return 64 random bits, never all zero, or what the generator in force makes of them."""
+    if _state.id_generator is not None:
+        return _state.id_generator.generate_span_id()
     return _pool.take(8) or random_span_id()
 
 

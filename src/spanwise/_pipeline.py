@@ -5,15 +5,16 @@ Imported by the first `configure()`: importing it imports the SDK.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from opentelemetry import trace as trace_api
 from opentelemetry.trace import ProxyTracerProvider
 
-from spanwise import _destinations, _guard, _settings, _state, _version
+from spanwise import _declared, _destinations, _guard, _settings, _state, _version
 from spanwise._encoding import Encoder, Limits
-from spanwise._environment import Environment
+from spanwise._environment import CONFIG_FILE, Environment
 from spanwise._masking import Masker
 from spanwise._provider import (
     PLACED,
@@ -37,7 +38,12 @@ from spanwise.processors.delegating import DelegatingSpanProcessor, Sink, Wiring
 
 
 def build(
-    settings: Settings, environment: Environment, previous: Runtime | None, *, private: bool = False
+    settings: Settings,
+    environment: Environment,
+    previous: Runtime | None,
+    *,
+    private: bool = False,
+    resource: Mapping[str, Any] | None = None,
 ) -> Runtime:
     """Build what the settings ask for, keeping of the previous runtime what has not changed.
 
@@ -47,6 +53,7 @@ def build(
         previous: what is in force now.
         private: do not make a provider of ours the global one, so that the application can
             still set its own.
+        resource: further attributes of the resource of a provider that is made now.
 
     Raises:
         InvalidSettingError: something named by the settings cannot be used.
@@ -57,12 +64,13 @@ def build(
         targets = ", ".join(_guard.masked(destination.endpoint) for destination in destinations)
         _guard.warn("spool_only", f"nothing is sent to {targets}, since spool_only is set")
         destinations = ()
-    provider = _provider(settings, environment, previous, private=private)
+    provider = _provider(settings, environment, previous, private=private, resource=resource)
     owns = isinstance(provider, SpanwiseTracerProvider)
     masker = Masker(settings.mask, settings.unmask, strict=settings.strict_masking)
     keeper = _keeper(settings, previous)
     processor = _placed(provider)
-    sinks = _sinks(settings, destinations, processor.wiring)
+    folder = _traces_dir(settings, environment, bool(destinations) or settings.spool_only)
+    sinks = _sinks(settings, folder, destinations, processor.wiring)
     if owns:  # on another's provider the variable was its maker's to follow
         sinks += _named_exporters(environment, processor.wiring)
     sinks += tuple(_state.sinks.values())
@@ -99,17 +107,27 @@ def build(
 
 
 def _provider(
-    settings: Settings, environment: Environment, previous: Runtime | None, *, private: bool
+    settings: Settings,
+    environment: Environment,
+    previous: Runtime | None,
+    *,
+    private: bool,
+    resource: Mapping[str, Any] | None,
 ) -> Any:
     if settings.tracer_provider is not None:
         return settings.tracer_provider
     found = trace_api.get_tracer_provider()
+    if isinstance(found, ProxyTracerProvider) and not private:
+        described = environment.get(CONFIG_FILE)
+        if described is not None:
+            _declared.set_up(described)
+            found = trace_api.get_tracer_provider()
     if hasattr(found, "add_span_processor"):
         return found
     ours = (
         previous.provider
         if previous is not None and previous.owns_provider
-        else make_provider(settings, environment)
+        else make_provider(settings, environment, resource)
     )
     if not private:
         if isinstance(found, ProxyTracerProvider):
@@ -141,13 +159,13 @@ def _placed(provider: Any) -> DelegatingSpanProcessor:
 
 def _sinks(
     settings: Settings,
+    folder: Path | None,
     destinations: tuple[_destinations.Destination, ...],
     before: Wiring | None,
 ) -> tuple[Sink, ...]:
     """Return a sink for each place to write to, the one that is there where there is one."""
     existing = before.sinks if before is not None else ()
     sinks: list[Sink] = []
-    folder = _traces_dir(settings, bool(destinations) or settings.spool_only)
     if folder is not None:
         folder = folder.absolute()
         wanted = (folder, settings.traces_max_bytes)
@@ -184,10 +202,11 @@ def _named_exporters(environment: Environment, before: Wiring | None) -> tuple[S
     return tuple(existing.get(sink.name, sink) for sink in exporters.sinks(environment))
 
 
-def _traces_dir(settings: Settings, is_sent: bool) -> Path | None:
+def _traces_dir(settings: Settings, environment: Environment, is_sent: bool) -> Path | None:
     if "traces_dir" in settings.sources:
         return settings.traces_dir
-    if is_sent:
+    exporters = _destinations.exporter_names(environment)
+    if _destinations.FILES_EXPORTER not in exporters and (is_sent or exporters == ("none",)):
         return None
     fault = _settings.why_not_writable(_settings.DEFAULT_TRACES_DIR)
     if fault:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from importlib.metadata import entry_points
+from typing import Any, Final
 from urllib.parse import unquote
 
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
 from opentelemetry.context import Context
+from opentelemetry.environment_variables import OTEL_PYTHON_ID_GENERATOR
 from opentelemetry.sdk.environment_variables import (
     OTEL_ATTRIBUTE_COUNT_LIMIT,
+    OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT,
+    OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT,
+    OTEL_LINK_ATTRIBUTE_COUNT_LIMIT,
     OTEL_RESOURCE_ATTRIBUTES,
     OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT,
+    OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT,
+    OTEL_SPAN_EVENT_COUNT_LIMIT,
+    OTEL_SPAN_LINK_COUNT_LIMIT,
     OTEL_TRACES_SAMPLER,
     OTEL_TRACES_SAMPLER_ARG,
 )
@@ -28,11 +35,24 @@ from spanwise import _guard, _ids, _state
 from spanwise._environment import Environment
 from spanwise._sampling import Sampling, forced_decision
 from spanwise._settings import Settings
-from spanwise.errors import InvalidSettingError
+from spanwise.errors import InvalidSettingError, nearest
 
 # OpenTelemetry's default of 128 evicts the oldest attributes first, and an agent's span may have
 # hundreds (messages, documents); the variable still has the last word.
-_ATTRIBUTES = 1024
+_ATTRIBUTES: Final = 1024
+
+# The SDK reads these by itself, but from the environment only, and not from .env.
+_LIMITS: Final = {
+    "max_attributes": OTEL_ATTRIBUTE_COUNT_LIMIT,
+    "max_span_attributes": OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT,
+    "max_event_attributes": OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT,
+    "max_link_attributes": OTEL_LINK_ATTRIBUTE_COUNT_LIMIT,
+    "max_attribute_length": OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT,
+    "max_span_attribute_length": OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT,
+    "max_events": OTEL_SPAN_EVENT_COUNT_LIMIT,
+    "max_links": OTEL_SPAN_LINK_COUNT_LIMIT,
+}
+_ID_GENERATORS: Final = "opentelemetry_id_generator"
 
 # The processor that is in place on a provider; a provider can only be added to.
 PLACED = "_spanwise_processor"
@@ -150,26 +170,61 @@ class LiveSampler(sdk_sampling.Sampler):
         return "Spanwise"
 
 
-def make_provider(settings: Settings, environment: Environment) -> SpanwiseTracerProvider:
-    """Return a new provider; it is not made the global one, and has no processor yet."""
-    chosen = os.environ.get(OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT) or os.environ.get(
-        OTEL_ATTRIBUTE_COUNT_LIMIT
-    )
-    own_limit = None if chosen else _ATTRIBUTES
-    try:
-        limits = SpanLimits(max_span_attributes=own_limit)
-    except ValueError as error:
-        raise InvalidSettingError(
-            "OpenTelemetry's span limits", f"cannot be used: {error}"
-        ) from None
+def make_provider(
+    settings: Settings, environment: Environment, resource: Mapping[str, Any] | None = None
+) -> SpanwiseTracerProvider:
+    """Return a new provider; it is not made the global one, and has no processor yet.
+
+    Args:
+        settings: the settings in force.
+        environment: for OpenTelemetry's own variables.
+        resource: further attributes of its resource; variables and settings stand above them.
+
+    Raises:
+        InvalidSettingError: a limit, or the id generator, cannot be used.
+    """
+    limits = _limits(environment)
+    _state.id_generator = _id_generator(environment)
+    described = {**(resource or {}), **resource_of(environment), **described_resource(settings)}
     return SpanwiseTracerProvider(
         sampler=LiveSampler(),
-        resource=Resource.create({**resource_of(environment), **described_resource(settings)}),
+        resource=Resource.create(described),
         # Ending is ours to do, in bounded time: see _configure.
         shutdown_on_exit=False,
         id_generator=RandomIds(),
         span_limits=limits,
     )
+
+
+def _limits(environment: Environment) -> SpanLimits:
+    limits: dict[str, int] = {}
+    for name, variable in _LIMITS.items():
+        found = environment.first(variable)
+        if found is None:
+            continue
+        text, source = found
+        limit = int(text) if text.strip().isdecimal() else -1
+        if limit < 0:
+            fault = f"must be a number that is not negative, not {text!r}"
+            raise InvalidSettingError("a limit of spans", fault, source=source)
+        limits[name] = limit
+    if "max_attributes" not in limits:
+        limits.setdefault("max_span_attributes", _ATTRIBUTES)
+    return SpanLimits(**limits)
+
+
+def _id_generator(environment: Environment) -> IdGenerator | None:
+    """Return the generator that a variable names, where that is not the SDK's random one."""
+    found = environment.first(OTEL_PYTHON_ID_GENERATOR)
+    if found is None or found[0].strip() == "random":
+        return None
+    name, source = found[0].strip(), found[1]
+    offered = {point.name: point for point in entry_points(group=_ID_GENERATORS)}
+    if name not in offered:
+        fault = f"{name!r} is offered by no installed package{nearest(name, offered)}"
+        raise InvalidSettingError("the id generator", fault, source=source)
+    made: IdGenerator = offered[name].load()()
+    return made
 
 
 def sampling_of(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk.trace.id_generator import IdGenerator
     from opentelemetry.trace import SpanContext, Tracer
 
     from spanwise._encoding import Encoder
@@ -52,6 +53,12 @@ runtime: Runtime | None = None
 # What was given to configure() so far: a later call adds to it.
 keywords: dict[str, Any] = {}
 
+# What the distro under which the program was started does by default; variables stand above it.
+distro_defaults: dict[str, Any] = {}
+
+# An id generator that a variable names, instead of our own.
+id_generator: IdGenerator | None = None
+
 # Said no to by somebody (switched off, shut down, or a first use that failed): a facade's first
 # use does not configure by itself until configure() is called again.
 is_off = False
@@ -60,8 +67,8 @@ is_off = False
 # since of what this one would send nobody might be left to hear that it has arrived.
 is_exiting = False
 
-# The instrumentors that configure() turned on, by name, with the provider that each was given.
-instrumentors: dict[str, tuple[Any, Any]] = {}
+# The instrumentors that configure() turned on, by library.
+instrumentors: dict[str, Any] = {}
 
 # Further places to write to, by name, which a facade adds: they go wherever records go.
 sinks: dict[str, Sink] = {}
@@ -100,11 +107,12 @@ def counters() -> dict[str, int]:
 
 def reset() -> None:
     """Forget everything; for tests. Sinks that are still open are not closed."""
-    global runtime, call_listeners, is_off, is_exiting
-    runtime = None
+    global runtime, call_listeners, id_generator, is_off, is_exiting
+    runtime = id_generator = None
     is_off = is_exiting = False
     call_listeners = 0
     keywords.clear()
+    distro_defaults.clear()
     sinks.clear()
     messages.clear()
     originals_looked_for.clear()

@@ -810,6 +810,7 @@ class TakesAll:
     kind = "test"
     target = "the place"
     most_lines = 100
+    linger_s = 0.2
     most_bytes = 1 << 20
 
     def __init__(self):

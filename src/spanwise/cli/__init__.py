@@ -16,7 +16,7 @@ import click
 
 from spanwise._version import __version__
 
-_COMMANDS: Final = ("send", "show")
+_COMMANDS: Final = ("doctor", "run", "send", "show")
 
 
 class UserError(click.ClickException):

@@ -15,12 +15,14 @@ from spanwise._destinations import Destination
 from spanwise.cli import UserError
 from spanwise.export import segments
 from spanwise.export.delivery import AwayError, Delivery
-from spanwise.export.orphans import MOST_READ_LINES, Orphan, orphans
+from spanwise.export.orphans import Orphan, orphans
 from spanwise.export.otlp import OtlpCourier
 from spanwise.export.places import UNSENT, Places, default_root
 from spanwise.export.policy import RETRY_FIRST_S, RETRY_LONGEST_S, Action, Backoff
 from spanwise.export.refilled import lines_in
 from spanwise.export.segments import Line, Segments
+
+_BATCH_LINES = 512
 
 Advance = Callable[[int], None]
 
@@ -32,7 +34,7 @@ def send_files(paths: list[Path], destination: Destination, patience_s: float) -
     total = sum(path.stat().st_size for path in paths)
     try:
         with _progress(total) as advance:
-            while batch := list(itertools.islice(lines, MOST_READ_LINES)):
+            while batch := list(itertools.islice(lines, _BATCH_LINES)):
                 sender.deliver(batch, advance)
     except OSError as error:
         raise UserError(f"cannot read {error.filename}: {error.strerror}") from None

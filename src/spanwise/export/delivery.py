@@ -14,6 +14,8 @@ from spanwise import _guard, _state
 from spanwise.export.policy import Action, Answer, Verdict
 from spanwise.export.segments import Line
 
+_MOST_READ_LINES = 512
+
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
@@ -40,12 +42,14 @@ class Courier(Protocol):
         target: what log lines call it.
         most_lines: in one request.
         most_bytes: in one request.
+        linger_s: seconds that a line may wait for others to be sent with it.
     """
 
     kind: str
     target: str
     most_lines: int
     most_bytes: int
+    linger_s: float
 
     def pack(self, line: Line) -> Parcel:
         """Make a parcel; a line that means nothing has no content."""
@@ -93,12 +97,16 @@ class Delivery:
 
     Args:
         courier: brings them there.
+
+    Attributes:
+        most_read_lines: as many as are worth reading at once.
     """
 
     def __init__(self, courier: Courier) -> None:
         self._courier = courier
         # Lines of the first request: as many as that one had which found the destination away.
         self._most_first = courier.most_lines
+        self.most_read_lines = max(_MOST_READ_LINES, courier.most_lines)
 
     def deliver(
         self,

@@ -20,12 +20,11 @@ from spanwise._processes import PerProcess
 from spanwise.export import policy, segments
 from spanwise.export.backlog import Backlog
 from spanwise.export.delivery import AwayError, Courier, Delivery
-from spanwise.export.orphans import MOST_READ_BYTES, MOST_READ_LINES, Orphan, keep_in, orphans
+from spanwise.export.orphans import MOST_READ_BYTES, Orphan, keep_in, orphans
 from spanwise.export.policy import Action, Backoff, Verdict
 from spanwise.export.segments import Line, Segments
 from spanwise.export.spool import Spool
 
-_LINGER_S = 0.2
 _SCAN_EVERY_S = 5.0
 _PROBE_EVERY_S = 1.0
 _LOOK_EVERY_S = 0.005
@@ -192,7 +191,7 @@ class Drainer:
         written = self._backlog.written()
         mine, number = self._spool.current()
         if mine is not None:
-            lines = mine.read(MOST_READ_LINES, MOST_READ_BYTES, written_to=number)
+            lines = mine.read(self._delivery.most_read_lines, MOST_READ_BYTES, written_to=number)
             if lines:
 
                 def settle(line: Line, count: int) -> None:
@@ -210,7 +209,7 @@ class Drainer:
 
     def _deliver_from_memory(self, own: _Own) -> bool:
         """Deliver lines that cannot be written to the spool just now."""
-        taken = self._backlog.take(MOST_READ_LINES)
+        taken = self._backlog.take(self._delivery.most_read_lines)
         if not taken:
             return False
         settled = 0
@@ -306,7 +305,7 @@ class Drainer:
         until = monotonic() + _SCAN_EVERY_S
         while not (own.is_closing or own.is_rung or own.is_hurried) and monotonic() < until:
             self._wait_for_bell(own, until - monotonic())
-        until = monotonic() + (_LINGER_S if own.is_rung else 0.0)
+        until = monotonic() + (self._courier.linger_s if own.is_rung else 0.0)
         while not (own.is_closing or own.is_hurried) and monotonic() < until:
             self._wait_for_bell(own, until - monotonic())
         own.is_hurried = False

@@ -6,14 +6,19 @@ from importlib.metadata import EntryPoint, entry_points
 
 from opentelemetry.sdk.trace.export import SpanExporter
 
-from spanwise._destinations import EXPORTER_VARIABLE, OTLP_EXPORTERS, exporter_names
+from spanwise._destinations import (
+    EXPORTER_VARIABLE,
+    FILES_EXPORTER,
+    OTLP_EXPORTERS,
+    exporter_names,
+)
 from spanwise._environment import Environment
 from spanwise.errors import InvalidSettingError, nearest
 from spanwise.export.batches import BatchedSink
 
 _GROUP = "opentelemetry_traces_exporter"
-# Not made here: OTLP is a destination, and `none` says that there is none.
-_OURS = OTLP_EXPORTERS | {"none"}
+# Not made here: OTLP is a destination, files are a sink, and `none` says that there is none.
+_OURS = OTLP_EXPORTERS | {FILES_EXPORTER, "none"}
 
 
 class ExporterSink(BatchedSink):

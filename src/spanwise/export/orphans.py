@@ -12,7 +12,6 @@ from spanwise.export.leases import Lease, is_held_here
 from spanwise.export.lines import LineFile
 from spanwise.export.segments import Line, Segments
 
-MOST_READ_LINES = 512
 MOST_READ_BYTES = 2 << 20
 
 
@@ -80,7 +79,7 @@ class Orphan:
             self._source.settle(line, count)
             on_settled()
 
-        lines = self._source.read(MOST_READ_LINES, MOST_READ_BYTES)
+        lines = self._source.read(self._delivery.most_read_lines, MOST_READ_BYTES)
         if lines:
             self._delivery.deliver(lines, self._keep, settle)
             if self._is_noted:

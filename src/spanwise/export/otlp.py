@@ -20,7 +20,6 @@ from spanwise.export.transports import transport_for
 
 # What collectors take as they come: gRPC's limit for one message is 4 MiB.
 MOST_BYTES = 4_000_000
-MOST_SPANS = 512
 
 _UNAUTHORISED = frozenset({401, 403})
 _UNAUTHENTICATED = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED"})
@@ -34,11 +33,12 @@ class OtlpCourier:
     """
 
     kind = "otlp"
-    most_lines = MOST_SPANS
     most_bytes = MOST_BYTES
 
     def __init__(self, destination: Destination) -> None:
         self.target = _guard.masked(destination.endpoint)
+        self.most_lines = destination.batch_spans
+        self.linger_s = destination.batch_delay_s
         self._destination = destination
         self._transport = transport_for(destination)
 
