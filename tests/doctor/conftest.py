@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from spanwise.doctor.examination import examine
+from spanwise.doctor import examination
 from spanwise.doctor.findings import Finding
+from spanwise.doctor.surroundings import surroundings
 from spanwise.export import places
 
 Examined = Callable[..., list[Finding]]
@@ -27,7 +28,8 @@ def examined() -> Examined:
     """Return what one examination finds, as far as it is of these levels."""
 
     def found(section: str, *levels: str, offline: bool = True) -> list[Finding]:
-        findings = examine(is_offline=offline).sections[section]
+        part = examination.parts(surroundings(), is_offline=offline)[section]
+        findings = examination.examined(section, part)
         return [one for one in findings if not levels or one.level.value in levels]
 
     return found

@@ -207,3 +207,12 @@ def test_where_spans_are_left_in_the_spool_nobody_is_asked(examined, monkeypatch
     assert f"nothing is sent to {receiver.url}/v1/traces" in warning.text
     assert "SPANWISE_SPOOL_ONLY" in warning.mend
     assert [] == receiver.requests
+
+
+def test_an_exporter_that_is_named_is_told_as_masked(examined, monkeypatch):
+    """Beside the destinations."""
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "console,otlp")
+    texts = [finding.text for finding in examined("destinations")]
+    assert "the exporter 'console', which OTEL_TRACES_EXPORTER names, is handed what is masked" in (
+        texts
+    )

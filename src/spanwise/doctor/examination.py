@@ -18,7 +18,9 @@ from spanwise.doctor import (
     variables,
 )
 from spanwise.doctor.findings import Finding, Report
-from spanwise.doctor.surroundings import surroundings
+from spanwise.doctor.surroundings import Surroundings, surroundings
+
+Part = Callable[[], Iterable[Finding]]
 
 
 def examine(*, is_offline: bool = False) -> Report:
@@ -27,8 +29,18 @@ def examine(*, is_offline: bool = False) -> Report:
     Args:
         is_offline: ask no destination whether it answers.
     """
-    found = surroundings()
-    sections: dict[str, Callable[[], Iterable[Finding]]] = {
+    found = parts(surroundings(), is_offline=is_offline)
+    return Report({name: examined(name, part) for name, part in found.items()})
+
+
+def parts(found: Surroundings, *, is_offline: bool = False) -> dict[str, Part]:
+    """Return the examinations by what they examine.
+
+    Args:
+        found: what a program that is started here would be set up with.
+        is_offline: ask no destination whether it answers.
+    """
+    return {
         "settings": partial(settings.examine, found),
         "variables": partial(variables.examine, found),
         "destinations": partial(reach.examine, found, is_offline=is_offline),
@@ -38,14 +50,16 @@ def examine(*, is_offline: bool = False) -> Report:
         "instrumentors": partial(instrumentors.examine, found),
         "packages": packages.examine,
     }
-    return Report(
-        {name: findings.masked(_all(name, section)) for name, section in sections.items()}
-    )
 
 
-def _all(name: str, section: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+def examined(name: str, part: Part) -> list[Finding]:
+    """Return what an examination finds, as it may be shown."""
+    return findings.masked(_all(name, part))
+
+
+def _all(name: str, part: Part) -> Iterator[Finding]:
     """Yield what is found, and where the examination itself fails, that."""
     try:
-        yield from section()
+        yield from part()
     except Exception as error:  # noqa: BLE001 - the other examinations go on
         yield findings.warning(f"{name} could not be examined: {_guard.describe(error)}")

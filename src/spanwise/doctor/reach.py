@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from spanwise._destinations import Destination
+from spanwise._destinations import EXPORTER_VARIABLE, Destination
 from spanwise.doctor import findings
 from spanwise.doctor.findings import Finding
 from spanwise.doctor.settings import address
 from spanwise.doctor.surroundings import Surroundings
+from spanwise.export import exporters
 from spanwise.export.otlp import OtlpCourier
 from spanwise.export.policy import Action
 
@@ -52,6 +53,11 @@ def examine(found: Surroundings, *, is_offline: bool = False) -> Iterator[Findin
         yield findings.fact(
             "no destination is configured: nothing is sent",
             mend="to send spans to a collector, set SPANWISE_OTLP_ENDPOINT",
+        )
+    for sink in exporters.sinks(found.environment):
+        yield findings.fact(
+            f"the exporter {sink.name!r}, which {EXPORTER_VARIABLE} names, is handed what is masked",
+            facts={"exporter": sink.name},
         )
     is_main = found.settings.otlp_endpoint is not None or len(found.destinations) > len(
         found.settings.destinations

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Final
 
-from opentelemetry.sdk.trace import sampling
-
 from spanwise import _guard
 from spanwise._environment import CONFIG_FILE
 from spanwise.doctor import findings
@@ -31,7 +29,11 @@ _OFFERED: Final = (
     (
         "OTEL_TRACES_SAMPLER",
         "opentelemetry_traces_sampler",
-        frozenset(sampling._KNOWN_SAMPLERS),
+        frozenset(
+            parent + name
+            for parent in ("", "parentbased_")
+            for name in ("always_on", "always_off", "traceidratio")
+        ),
         "it is not followed",
     ),
 )
