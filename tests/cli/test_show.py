@@ -702,8 +702,9 @@ def test_the_command_says_its_version_and_its_commands() -> None:
 
     assert version.stdout == f"spanwise, version {spanwise.__version__}\n"
     assert usage.stdout.partition("Commands:\n")[2] == (
-        "  send  Deliver spans that wait in spools, or send those in FILES once more.\n"
-        "  show  Show the traces in a folder as trees, newest last.\n"
+        "  doctor  Tell what is set up, what waits and what is wrong.\n"
+        "  send    Deliver spans that wait in spools, or send those in FILES once more.\n"
+        "  show    Show the traces in a folder as trees, newest last.\n"
     )
 
 
