@@ -904,9 +904,10 @@ def test_names_of_processes_are_names_of_files(patch):
         assert str(os.getpid()) in name.split("-")
 
 
-def test_threads_that_write_by_turns_while_another_reads_lose_nothing(make):
+def test_threads_that_write_by_turns_while_another_reads_lose_nothing(make, monkeypatch):
     """The reader removes segments as the writer goes on to the next ones."""
-    each = make(most_bytes=8 * 10 * LINE_BYTES)
+    monkeypatch.setattr("spanwise.export.spool._SEGMENT_BYTES", 10 * LINE_BYTES)
+    each = make()
     lock = threading.Lock()
     count, threads = 400, 4
     done = threading.Event()
@@ -922,8 +923,6 @@ def test_threads_that_write_by_turns_while_another_reads_lose_nothing(make):
             got.extend(settle_all(each))
         got.extend(settle_all(each))
 
-    # The cap is far too small for what waits if the reader is slow.
-    each.most_bytes = 1 << 30
     writers = [threading.Thread(target=write, args=(n * count,)) for n in range(threads)]
     reader = threading.Thread(target=read)
     for thread in [*writers, reader]:
