@@ -703,6 +703,7 @@ def test_the_command_says_its_version_and_its_commands() -> None:
     assert version.stdout == f"spanwise, version {spanwise.__version__}\n"
     assert usage.stdout.partition("Commands:\n")[2] == (
         "  doctor  Tell what is set up, what waits and what is wrong.\n"
+        "  run     Run a program with every installed instrumentor loaded, and no...\n"
         "  send    Deliver spans that wait in spools, or send those in FILES once more.\n"
         "  show    Show the traces in a folder as trees, newest last.\n"
     )
