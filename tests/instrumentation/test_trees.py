@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import importlib.util
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from opentelemetry.trace import get_current_span
 
 import spanwise
 from graphs.drawing import drawn
@@ -22,6 +24,8 @@ if importlib.util.find_spec("langgraph") is None:
     pytest.skip("LangGraph, whose graphs are run here, is not installed", allow_module_level=True)
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of what they deprecate among themselves
+    import langchain_core.callbacks
+
     from graphs import programs
 
 # By the distribution, as `instrumentor_preference` names it.
@@ -71,6 +75,60 @@ def test_a_graph_is_one_whole_tree(mode: Callable[[], None], instrumented: Files
     spanwise.flush()
     expected = (TREES / f"{mode.__name__}.txt").read_text(encoding="utf-8")
     assert expected == drawn(instrumented.observations())
+
+
+@pytest.mark.parametrize("mode", ["batch", "stream", "astream", "agent_astream"])
+def test_identity_reaches_every_span(mode: str, instrumented: Files):
+    """In the threads of a batch, in tasks, and in streams that the caller consumes."""
+    if mode == "agent_astream" and not is_installed("langchain"):
+        pytest.skip("langchain, whose agents are run here, is not installed")
+    with spanwise.identify(user="jane", account="org_7"):
+        getattr(programs, mode)()
+        carrier = spanwise.inject({})
+    spanwise.flush()
+    lines = instrumented.observations()
+    assert {("jane", "org_7")} == {(line["user_id"], line["account_id"]) for line in lines}
+    assert "jane" not in str(carrier)
+
+
+def test_a_stream_leaves_the_callers_context_alone(instrumented: Files):
+    """Between two chunks the current span is the caller's."""
+    with spanwise.observe("consumer", type="span"):
+        own = get_current_span()
+        chunks = programs.travel().stream({"question": "Where?"}, programs.THREAD)
+        found = [get_current_span() for _ in chunks]
+    assert 4 <= len(found)
+    assert {own} == set(found)
+
+
+def test_what_runs_at_once_is_kept_apart(instrumented: Files):
+    """Graphs that run side by side in tasks each have their own tree and session."""
+
+    async def run() -> None:
+        graph = programs.travel(programs.aplan, programs.avisit)
+        threads = [{"configurable": {"thread_id": f"thread-{n}"}} for n in range(4)]
+        await asyncio.gather(*(graph.ainvoke({"question": "Where?"}, each) for each in threads))
+
+    asyncio.run(run())
+    spanwise.flush()
+    lines = instrumented.observations()
+    assert 4 == len({line["trace_id"] for line in lines if line["parent_id"] is None})
+    sessions = {line["trace_id"]: line["session_id"] for line in lines}
+    assert {f"thread-{n}" for n in range(4)} == set(sessions.values())
+    assert all(sessions[line["trace_id"]] == line["session_id"] for line in lines)
+
+
+def test_turned_off_nothing_of_it_is_left(instrumented: Files, tmp_path: Path):
+    """Handlers, wrapped functions and instance attributes are gone; the graph runs without us."""
+    handlers = langchain_core.callbacks.CallbackManager([]).handlers
+    assert 1 == len(handlers)
+    spanwise.configure(instrument=False)
+    assert [] == langchain_core.callbacks.CallbackManager([]).handlers
+    assert [] == [name for name in vars(handlers[0]) if name.startswith("on_")]
+    programs.invoke()
+    spanwise.flush()
+    names = {line["name"] for line in instrumented.observations()}
+    assert {"look_up", "draft", "capital in the atlas"} == names
 
 
 def test_every_stored_tree_is_of_a_program():

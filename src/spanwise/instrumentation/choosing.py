@@ -68,8 +68,9 @@ def installed(preference: Sequence[str] = ()) -> dict[str, list[EntryPoint]]:
     """
     order = (*(distribution_key(prefix) for prefix in preference), *PREFERENCE)
     found: dict[str, dict[str, EntryPoint]] = {}
+    everything = entry_points()  # read from the disk at each call
     for group in GROUPS:
-        for point in entry_points(group=group):
+        for point in everything.select(group=group):
             # OpenInference's are in both groups: one class is one instrumentor.
             found.setdefault(library(point.name), {}).setdefault(point.value, point)
     return {
