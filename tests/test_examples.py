@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from support.files import Files
 
@@ -57,3 +60,32 @@ def test_the_quickstart_traces_a_real_agent(tmp_path):
     }
     assert "└── write_answer  generation  extractive-1" in done.stdout
     assert str(tmp_path / "traces") in done.stdout
+
+
+def test_a_plain_script_under_opentelemetry_instrument_is_traced(tmp_path):
+    """Its agent, the model's two calls and the tool, in one trace, with what was asked and said."""
+    pytest.importorskip(
+        "opentelemetry.instrumentation.genai.langchain", reason="it needs the newest OpenTelemetry"
+    )
+    instrument = Path(sys.executable).parent / "opentelemetry-instrument"
+    done = subprocess.run(
+        [instrument, sys.executable, EXAMPLES / "zero_code.py"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "OTEL_PYTHON_DISTRO": "spanwise",
+            "OTEL_PYTHON_CONFIGURATOR": "spanwise",
+        },
+    )
+    assert (0, "Closed on Sundays.\n") == (done.returncode, done.stdout), done.stderr
+    observations = Files(tmp_path / "traces").observations()
+    types = [line["type"] for line in observations]
+    assert {"agent": 1, "generation": 2, "tool": 1} == {
+        kind: types.count(kind) for kind in ("agent", "generation", "tool")
+    }
+    assert 1 == len({line["trace_id"] for line in observations})
+    (tool,) = (line for line in observations if line["type"] == "tool")
+    assert ({"day": "Sunday"}, "closed") == (tool["input"], tool["output"])
