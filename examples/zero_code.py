@@ -20,6 +20,7 @@ class Model(GenericFakeChatModel):
     """Answers what it was given beforehand."""
 
     def bind_tools(self, tools: Any, **kwargs: Any) -> Model:
+        """Take any tools."""
         return self
 
 
