@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from pathlib import Path
 
 import pytest
 from opentelemetry import environment_variables as of_the_api
+from opentelemetry import trace
 from opentelemetry.sdk import environment_variables as of_the_sdk
 
 from spanwise.doctor.variables import FATES, fate_of
@@ -67,12 +69,54 @@ def test_a_line_of_dotenv_that_nobody_looks_for_is_told(examined):
     assert "OTEL_SERVICE_NAME in .env is the service_name" == found["OTEL_SERVICE_NAME"].text
 
 
+@pytest.fixture
+def described(monkeypatch):
+    """Name a file that describes the SDK, with this content."""
+
+    def put(text):
+        Path("sdk.yaml").write_text(text)
+        monkeypatch.setenv("OTEL_CONFIG_FILE", "sdk.yaml")
+
+    return put
+
+
 def test_beside_a_configuration_file_the_other_variables_are_told_as_not_looked_at(
-    examined, monkeypatch
+    examined, monkeypatch, described
 ):
     """The file says what they would say."""
-    monkeypatch.setenv("OTEL_CONFIG_FILE", "sdk.yaml")
+    described("file_format: '1.0'\n")
     monkeypatch.setenv("OTEL_SERVICE_NAME", "bot")
-    found = {finding.facts["variable"]: finding.text for finding in examined("variables")}
+    found = {finding.facts["variable"]: finding.text for finding in examined("variables", "note")}
     assert "OTEL_CONFIG_FILE names a file" in found["OTEL_SERVICE_NAME"]
-    assert "is read instead" in found["OTEL_CONFIG_FILE"]
+    (fact,) = examined("variables", "fact")
+    assert "OTEL_CONFIG_FILE is read instead" in fact.text
+
+
+def test_a_configuration_file_is_read_and_nothing_is_set_up_by_it(examined, described):
+    """One that can be used is nothing to tell of."""
+    pytest.importorskip("opentelemetry.configuration")
+    before = trace.get_tracer_provider()
+    described(
+        "file_format: '1.0'\ntracer_provider:\n  processors: [{simple: {exporter: {console: {}}}}]\n"
+    )
+    assert [] == examined("variables", "problem")
+    assert before is trace.get_tracer_provider()
+
+
+@pytest.mark.parametrize("text", ["- [", "file_format: 7\n"])
+def test_a_configuration_file_that_cannot_be_used_is_a_problem(examined, described, text):
+    """The program would fail at its start."""
+    pytest.importorskip("opentelemetry.configuration")
+    described(text)
+    (finding,) = examined("variables", "problem")
+    assert finding.text.startswith("the file that OTEL_CONFIG_FILE names cannot be used: ")
+
+
+def test_without_the_package_that_reads_such_files_that_is_the_problem(
+    examined, described, monkeypatch
+):
+    """The command that installs it is told."""
+    monkeypatch.setitem(sys.modules, "opentelemetry.configuration", None)
+    described("file_format: '1.0'\n")
+    (finding,) = examined("variables", "problem")
+    assert "pip install opentelemetry-configuration" == finding.command

@@ -139,12 +139,7 @@ FATES: Final = (
         "is the capture_content, for instrumentors as well",
         "capture_content",
     ),
-    Fate(
-        ("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",),
-        True,
-        "leaves instrumentors out",
-        in_dotenv=False,
-    ),
+    Fate(("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",), True, "leaves instrumentors out"),
     Fate(
         ("OTEL_PYTHON_DISTRO", "OTEL_PYTHON_CONFIGURATOR"),
         True,
@@ -194,6 +189,7 @@ FATES: Final = (
 def examine(found: Surroundings) -> Iterator[Finding]:
     """Yield what becomes of each of OpenTelemetry's variables that is set."""
     yield from _not_offered(found)
+    yield from _unreadable_file(found)
     known = _known()
     declared = found.environment.first(CONFIG_FILE)
     for name, origin in found.origins(_PREFIX).items():
@@ -245,6 +241,32 @@ def _not_offered(found: Surroundings) -> Iterator[Finding]:
                     mend=f"correct or unset {variable}",
                     facts={"variable": variable},
                 )
+
+
+def _unreadable_file(found: Surroundings) -> Iterator[Finding]:
+    named = found.environment.first(CONFIG_FILE)
+    if named is None:
+        return
+    path, origin = named
+    try:
+        from opentelemetry.configuration import (  # type: ignore[import-not-found,unused-ignore]
+            load_config_file,
+        )
+    except ImportError:
+        yield findings.problem(
+            f"{origin} names a file, and the package that reads such files is not installed",
+            command="pip install opentelemetry-configuration",
+            facts={"variable": CONFIG_FILE},
+        )
+        return
+    try:
+        load_config_file(path)
+    except Exception as error:  # noqa: BLE001 - of whatever kind, the program would fail of it
+        yield findings.problem(
+            f"the file that {origin} names cannot be used: {_guard.describe(error)}",
+            mend=f"correct the file, or unset {CONFIG_FILE}",
+            facts={"variable": CONFIG_FILE},
+        )
 
 
 def fate_of(name: str) -> Fate | None:
