@@ -78,5 +78,5 @@ $(INSTALLED): pyproject.toml
 	touch $@
 
 $(TESTED): $(INSTALLED)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev,langchain,declarative]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev,langchain,openai,instrumentors,declarative]'
 	touch $@

@@ -55,7 +55,7 @@ def run(version: str, python: str, pins: list[str], label: str, which: str) -> b
     if not binary.exists():
         subprocess.run([python, "-m", "venv", environment], check=True)
     # Instrumentors, and what reads configuration files, follow the newest OpenTelemetry only.
-    extras = "dev" if pins else "dev,langchain,declarative"
+    extras = "dev" if pins else "dev,langchain,openai,instrumentors,declarative"
     install = [binary, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     subprocess.run([*install, "-e", f".[{extras}]", *pins], check=True, cwd=ROOT)
     tests = [binary, "-m", "pytest", "-q", "-n", "2", "-m", which]

@@ -1,9 +1,12 @@
-"""Spans of a real instrumentor running a real LangChain agent become observations."""
+"""Real instrumentors of LangChain and OpenAI, in programs as people write them."""
 
 from __future__ import annotations
 
-import importlib.metadata
+import subprocess
+import sys
 import warnings
+from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -81,28 +84,6 @@ def test_an_instrumented_agent_is_one_trace_with_identity(instrumented, agent):
     assert ("tool", {"country": "France"}, "Paris") == (ours["type"], ours["input"], ours["output"])
 
 
-def test_an_instrumentor_that_is_not_installed_is_told_with_those_that_are():
-    """The error names the nearest."""
-    with pytest.raises(spanwise.InvalidSettingError, match="'langchai', which is not installed"):
-        spanwise.configure(instrument=["langchai"], traces_dir=None)
-
-
-def test_a_broken_instrumentor_does_not_stop_the_program(monkeypatch, tmp_path, swallowed, caplog):
-    """It is counted and logged, and the others are loaded."""
-
-    class Broken(importlib.metadata.EntryPoint):
-        def load(self):
-            raise ImportError("half installed")
-
-    point = Broken("broken", "broken:Instrumentor", loading.GROUPS[0])
-    real = loading.installed()
-    monkeypatch.setattr(loading, "installed", lambda: {"broken": point, **real})
-    spanwise.configure(instrument=True, traces_dir=tmp_path / "t")
-    assert {"failures.instrument.broken": 1} == swallowed()
-    assert "instrument.broken" in caplog.text
-    assert "langchain" in spanwise._state.instrumentors
-
-
 def test_instrumentors_are_turned_off_with_us(tmp_path):
     """configure() can turn them off again, and shutdown() does."""
     for off in (lambda: spanwise.configure(instrument=False), spanwise.shutdown):
@@ -112,3 +93,48 @@ def test_instrumentors_are_turned_off_with_us(tmp_path):
         assert instrumentor.is_instrumented_by_opentelemetry
         off()
         assert not instrumentor.is_instrumented_by_opentelemetry
+
+
+EARLY_IMPORTS = {
+    "langchain": """
+        from langchain.agents import create_agent
+        from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
+        from langchain_core.messages import AIMessage
+        from langgraph.graph import StateGraph
+
+        model = GenericFakeChatModel(messages=iter([AIMessage(content="Paris.")]))
+        agent = create_agent(model, [])
+        CONFIGURE
+        agent.invoke({"messages": [{"role": "user", "content": "The capital?"}]})
+        """,
+    "openai": """
+        from openai import OpenAI
+        from openai.resources.chat.completions import Completions
+
+        client = OpenAI(api_key="k", base_url="http://127.0.0.1:9", max_retries=0)
+        create = client.chat.completions
+        CONFIGURE
+        try:
+            create.create(model="m", messages=[{"role": "user", "content": "The capital?"}])
+        except Exception:
+            pass
+        """,
+}
+
+
+@pytest.mark.parametrize("library", EARLY_IMPORTS)
+def test_what_was_imported_before_is_instrumented_too(library, tmp_path):
+    """With names taken out of modules, and objects made, before anything is configured."""
+    pytest.importorskip(library)
+    configure = f"import spanwise; spanwise.configure(instrument=[{library!r}])"
+    program = dedent(EARLY_IMPORTS[library]).replace("CONFIGURE", configure)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (0, "") == (done.returncode, done.stderr)
+    types = {line["type"] for line in Files(Path(tmp_path, "traces")).observations()}
+    assert "generation" in types
