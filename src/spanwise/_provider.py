@@ -203,11 +203,11 @@ def _limits(environment: Environment) -> SpanLimits:
         if found is None:
             continue
         text, source = found
-        limit = int(text) if text.strip().isdecimal() else -1
-        if limit < 0:
-            fault = f"must be a number that is not negative, not {text!r}"
+        word = text.strip().lower()
+        if word != "unset" and not word.isdecimal():
+            fault = f"must be a number that is not negative, or 'unset', not {text!r}"
             raise InvalidSettingError("a limit of spans", fault, source=source)
-        limits[name] = limit
+        limits[name] = SpanLimits.UNSET if word == "unset" else int(word)
     if "max_attributes" not in limits:
         limits.setdefault("max_span_attributes", _ATTRIBUTES)
     return SpanLimits(**limits)
