@@ -1,141 +1,29 @@
 """What the `brixo` that is installed sends for one program, as facts that can be compared.
 
-    python brixo_facts.py                              print them
-    python brixo_facts.py --check brixo_published.json  fail where they are not those of the file
-
-Runs with the published package, in an environment of its own, and with ours: it needs nothing
-but OpenTelemetry's OTLP messages, which both bring. What differs from run to run (ids, times,
-versions of OpenTelemetry) is left out.
+python brixo_facts.py                              print them
+python brixo_facts.py --check brixo_published.json  fail where they are not those of the file
 """
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
-import tempfile
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
+from otlp_facts import check, facts
 
 PROGRAM = Path(__file__).with_name("brixo_program.py")
 KEY = "bk-1"
 # The rest of the headers says how HTTP was spoken, and the exporter's version.
 _HEADERS = ("brixo-auth", "content-encoding", "content-type")
-_OURS = ("SPANWISE_", "OTEL_", "BRIXO_", "FLUXLOOP_", "TRACELOOP_")
-_STATUSES = ("unset", "ok", "error")
 
 
-def facts() -> dict[str, Any]:
-    """Run the program against a receiver in this process, and return what it was sent."""
-    received: list[tuple[str, dict[str, str], bytes]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            received.append((self.path, headers, body))
-            self.send_response(200)
-            self.send_header("Content-Type", "application/x-protobuf")
-            self.end_headers()
-            self.wfile.write(ExportTraceServiceResponse().SerializeToString())
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    environment = {n: v for n, v in os.environ.items() if not n.startswith(_OURS)}
-    environment |= {
+def _variables(address: str) -> dict[str, str]:
+    return {
         "BRIXO_API_KEY": KEY,
-        "BRIXO_OTLP_TRACES_ENDPOINT": f"http://127.0.0.1:{server.server_port}/v1/traces",
-        "NO_PROXY": "127.0.0.1",
+        "BRIXO_OTLP_TRACES_ENDPOINT": f"{address}/v1/traces",
         "TRACELOOP_TELEMETRY": "false",  # which sends what is run to its maker
     }
-    with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(
-            [sys.executable, PROGRAM],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-    server.shutdown()
-    server.server_close()
-    if done.returncode:
-        raise SystemExit(f"the program failed:\n{done.stderr}")
-    return _facts(received)
-
-
-def _facts(received: list[tuple[str, dict[str, str], bytes]]) -> dict[str, Any]:
-    resources: list[dict[str, Any]] = []
-    spans: list[tuple[str, Any]] = []
-    for _, _, body in received:
-        for sent in ExportTraceServiceRequest.FromString(body).resource_spans:
-            resources.append(_attributes(sent.resource))
-            for scoped in sent.scope_spans:
-                spans += [(scoped.scope.name, span) for span in scoped.spans]
-    names = {span.span_id: span.name for _, span in spans}
-    spans.sort(key=lambda sent: sent[1].start_time_unix_nano)
-    return {
-        "paths": sorted({path for path, _, _ in received}),
-        "headers": {
-            name: sorted({headers[name] for _, headers, _ in received if name in headers})
-            for name in _HEADERS
-        },
-        "resource": {
-            name: value
-            for resource in resources
-            for name, value in sorted(resource.items())
-            if not name.startswith("telemetry.") and name != "service.instance.id"
-        },
-        "spans": [
-            {
-                "name": span.name,
-                "scope": scope,
-                "parent": names.get(span.parent_span_id),
-                "status": _STATUSES[span.status.code],
-                "events": [event.name for event in span.events],
-                "attributes": dict(sorted(_attributes(span).items())),
-            }
-            for scope, span in spans
-        ],
-    }
-
-
-def _attributes(holder: Any) -> dict[str, Any]:
-    return {pair.key: _value(pair.value) for pair in holder.attributes}
-
-
-def _value(value: Any) -> Any:
-    kind = value.WhichOneof("value")
-    if kind == "array_value":
-        return [_value(item) for item in value.array_value.values]
-    if kind == "kvlist_value":
-        return {pair.key: _value(pair.value) for pair in value.kvlist_value.values}
-    return None if kind is None else getattr(value, kind)
-
-
-def main(arguments: list[str]) -> int:
-    """Print the facts, or compare them with those of a file."""
-    found = json.dumps(facts(), indent=1, ensure_ascii=False) + "\n"
-    if arguments[:1] != ["--check"]:
-        print(found, end="")
-        return 0
-    if found == Path(arguments[1]).read_text(encoding="utf-8"):
-        print("the published package still sends what is stored")
-        return 0
-    print(f"the published package sends something else than {arguments[1]} says:\n{found}")
-    return 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(check(facts(PROGRAM, _variables, _HEADERS), sys.argv[1:]))
