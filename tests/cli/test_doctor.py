@@ -143,8 +143,12 @@ def test_no_secret_is_shown_in_any_part(tmp_path, monkeypatch):
 def test_what_could_drive_the_terminal_is_taken_out(monkeypatch):
     """A name of a service, or of a folder, is a text and nothing else."""
     monkeypatch.setenv("SPANWISE_SERVICE_NAME", "bot\x1b[31m\x07\u202e red")
-    output = doctor("--offline").output
-    assert "service_name = bot red" in output
+    assert "service_name = bot red" in doctor("--offline").output
+    output = doctor("--offline", "--json").output
+    assert output.isascii()
+    assert "\x1b" not in output
+    given = [one["facts"] for one in json.loads(output)["sections"]["settings"]]
+    assert "bot\x1b[31m\x07\u202e red" in [facts.get("value") for facts in given]
 
 
 def test_in_a_terminal_of_80_columns_no_line_but_a_command_is_longer(tmp_path, receiver):

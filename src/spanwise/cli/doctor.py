@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import json
 
 import click
 
@@ -23,9 +23,8 @@ def command(as_json: bool, offline: bool) -> None:
 
     report = examine(is_offline=offline)
     if as_json:
-        import orjson
-
-        sys.stdout.write(orjson.dumps(report.as_json(), option=orjson.OPT_INDENT_2).decode() + "\n")
+        # In ASCII: whatever the terminal is, and whatever stands in a name.
+        click.echo(json.dumps(report.as_json(), indent=2))
     else:
         from spanwise.cli._findings import print_report
 

@@ -171,7 +171,7 @@ def _dead(
     elif is_configured:
         yield findings.warning(
             text,
-            mend="the next process that is sent there delivers it, or say",
+            mend="the next process with this destination delivers it, or say",
             command="spanwise send" if is_only else _send(folder, about),
             facts=facts,
         )
