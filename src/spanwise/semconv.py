@@ -48,6 +48,9 @@ OBSERVATION_STREAM_SIZE: Final = "observation.stream.size"
 """How many characters a chunk of text has."""
 OBSERVATION_USAGE_TOTAL_TOKENS: Final = "observation.usage.total_tokens"
 """All tokens of a call, where somebody says another number than input and output together."""
+# A template: the attribute's own key is appended after a dot.
+OBSERVATION_REPEATED: Final = "observation.repeated"
+"""A count that another observation of the same work tells, too, under the name it was given."""
 OBSERVATION_HOOK_ERRORS: Final = "observation.hook_errors"
 """Which of the program's own capture hooks failed, and how; what they were given is left out."""
 OBSERVATION_SCORE: Final = "observation.score"
@@ -338,6 +341,7 @@ TEMPLATES: Final[tuple[str, ...]] = (
     USER,
     ACCOUNT,
     OBSERVATION_METADATA,
+    OBSERVATION_REPEATED,
 )
 """The prefixes, without the dot, of attributes whose keys are open."""
 

@@ -7,8 +7,9 @@ and third parties', are masked here; nothing downstream sees anything else.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Final
 
 import orjson
 from opentelemetry.sdk.trace import ReadableSpan
@@ -16,19 +17,16 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, StatusCode
 
 from spanwise import _state, semconv
+from spanwise._encoding import Encoder
 from spanwise._masking import Masker, Part
 from spanwise._media import SMALLEST, Allowance, Keeper, describe_bytes, in_text
 from spanwise._secret_patterns import MASK
-from spanwise.instrumentation.vocabulary import (
-    CONTENT_ATTRIBUTES,
-    CONTENT_EVENTS,
-    CONTENT_PREFIXES,
-    Meaning,
-    read,
-)
+from spanwise.instrumentation import translation, vocabulary
+from spanwise.instrumentation.vocabulary import Meaning
 
 SCOPE_NAME = "spanwise"
 _LARGEST_INT = 2**63 - 1
+_SHORT_TEXT: Final = 16_384
 
 
 @dataclass(frozen=True)
@@ -54,12 +52,11 @@ class Record:
         span: the span as OpenTelemetry made it, for what a record does not repeat (context,
             links, scope); its attributes are not masked and must not be written.
         name: masked.
-        attributes: masked, identity included.
+        attributes: masked, identity included; those of third parties' spans also in our words.
         events: masked.
         status_message: masked.
         scope: the instrumentation scope, masked.
         resource: of the process, with what `configure()` was told of it.
-        meaning: the span in our vocabulary, whichever it was written in.
         observation_above: id of the nearest span above that is an observation.
     """
 
@@ -71,8 +68,12 @@ class Record:
     status_message: str | None
     scope: InstrumentationScope | None
     resource: Mapping[str, Any]
-    meaning: Meaning = field(default_factory=Meaning)
     observation_above: int | None = None
+
+    @cached_property
+    def meaning(self) -> Meaning:
+        """What the span says, whichever vocabulary it was written in."""
+        return vocabulary.read(self.attributes)
 
     @property
     def trace_id(self) -> str:
@@ -169,21 +170,28 @@ def make_record(
     if not is_ours:
         given = without_media(given, keeper)
     attributes = masked_attributes(given, masker)
+    events = tuple(
+        Event(
+            masker.text(valid(event.name)),
+            event.timestamp,
+            masked_attributes(without_media(event.attributes or {}, keeper), masker),
+        )
+        for event in span.events
+    )
+    name = masker.text(valid(span.name))
+    if not is_ours:
+        said = translation.translate(name, attributes, [(e.name, e.attributes) for e in events])
+        if said is not None:
+            attributes |= _encoded(said, masker, capture_content=capture_content)
     if not capture_content:
         attributes = without_content(attributes)
+        events = tuple(_without_content(event) for event in events)
     message = span.status.description
     return Record(
         span=span,
-        name=masker.text(valid(span.name)),
+        name=name,
         attributes=attributes,
-        events=tuple(
-            Event(
-                masker.text(valid(event.name)),
-                event.timestamp,
-                _event_attributes(event, masker, keeper, capture_content=capture_content),
-            )
-            for event in span.events
-        ),
+        events=events,
         links=tuple(
             Link(plain_context(link.context), masked_attributes(link.attributes or {}, masker))
             for link in span.links
@@ -191,7 +199,6 @@ def make_record(
         status_message=masker.text(valid(message)) if message is not None else None,
         scope=None if scope is None else masked_scope(scope, masker),
         resource=resource,
-        meaning=read(attributes, scope.name if scope is not None else ""),
         observation_above=observation_above,
     )
 
@@ -257,7 +264,8 @@ def without_content(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: value
         for key, value in attributes.items()
-        if key not in CONTENT_ATTRIBUTES and not key.startswith(CONTENT_PREFIXES)
+        if key not in vocabulary.CONTENT_ATTRIBUTES
+        and not key.startswith(vocabulary.CONTENT_PREFIXES)
     }
 
 
@@ -281,15 +289,45 @@ def _without_medium(value: Any, keeper: Keeper | None, allowance: Allowance) -> 
     return value
 
 
-def _event_attributes(
-    event: Any, masker: Masker, keeper: Keeper | None, *, capture_content: bool
+def _without_content(event: Event) -> Event:
+    is_content = event.name.startswith(vocabulary.CONTENT_EVENTS)
+    return replace(event, attributes={} if is_content else without_content(event.attributes))
+
+
+def _encoded(
+    said: translation.Translation, masker: Masker, *, capture_content: bool
 ) -> dict[str, Any]:
-    attributes = masked_attributes(without_media(event.attributes or {}, keeper), masker)
-    if capture_content:
-        return attributes
-    if event.name.startswith(CONTENT_EVENTS):
-        return {}
-    return without_content(attributes)
+    """Return what a third party's span says in our words, as attributes.
+
+    What stood in a text, with its own escapes, could not be seen while the text was masked.
+    """
+    encoded = said.copied
+    if said.decoded:
+        encoded |= masked_attributes(said.decoded, masker)
+    if said.content and capture_content:
+        encoder = _encoder(masker)
+        encoded |= {key: _json_text(value, encoder) for key, value in said.content.items()}
+    return encoded
+
+
+def _json_text(value: Any, encoder: Encoder) -> str:
+    if type(value) is str:
+        if len(value) <= _SHORT_TEXT and "\\" not in value and value[:1] in ("{", "["):
+            try:
+                orjson.loads(value)
+            except ValueError:
+                return encoder.dumps(value)
+            return value  # without escapes it was masked as what it says
+        value = vocabulary.decoded(value)
+    return encoder.dumps(value)
+
+
+def _encoder(masker: Masker) -> Encoder:
+    """Return the encoder with the limits that are in force."""
+    runtime = _state.runtime
+    if runtime is not None and runtime.encoder.masker is masker:
+        return runtime.encoder
+    return Encoder(masker)
 
 
 def masked_value(value: Any, masker: Masker) -> Any:
@@ -301,7 +339,7 @@ def masked_value(value: Any, masker: Masker) -> Any:
         if masked is not text and masked != text:
             _state.count("masked")
         return masked
-    if kind is int and not -_LARGEST_INT <= value <= _LARGEST_INT:
+    if kind is int and not -_LARGEST_INT - 1 <= value <= _LARGEST_INT:
         return str(value)  # neither JSON's readers nor the protocol can hold it
     if kind is bytes:
         text = value.decode("utf-8", "replace")

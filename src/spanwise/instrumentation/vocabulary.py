@@ -1,139 +1,100 @@
-"""Read a span's meaning from its attributes, whichever convention they were written in."""
+"""All vocabularies together: what each attribute of others may say, and what of it is content.
+
+The words stand in `vocabularies`, as data; `translation` says a span in ours.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
 from spanwise import semconv
+from spanwise.instrumentation.vocabularies import SPAN_NAME, Source
+from spanwise.instrumentation.vocabularies.gen_ai import VOCABULARY as GEN_AI
+from spanwise.instrumentation.vocabularies.langfuse import VOCABULARY as LANGFUSE
+from spanwise.instrumentation.vocabularies.openinference import VOCABULARY as OPENINFERENCE
+from spanwise.instrumentation.vocabularies.traceloop import VOCABULARY as TRACELOOP
 
-_TYPE_OF_OPERATION: Final = {
-    "chat": "generation",
-    "text_completion": "generation",
-    "generate_content": "generation",
-    "embeddings": "embedding",
-    "retrieval": "retrieval",
-    "execute_tool": "tool",
-    "create_agent": "agent",
-    "invoke_agent": "agent",
-    "invoke_workflow": "chain",
-}
-_TYPE_OF_KIND: Final = {
-    "agent": "agent",
-    "chain": "chain",
-    "completion": "generation",
-    "embedding": "embedding",
-    "evaluator": "evaluation",
-    "generation": "generation",
-    "guardrail": "guardrail",
-    "llm": "generation",
-    "reranker": "reranker",
-    "retriever": "retrieval",
-    "task": "span",
-    "tool": "tool",
-    "workflow": "chain",
-}
-# (attribute, what its value says), asked in this order.
-_TYPES: Final[tuple[tuple[str, Mapping[str, str]], ...]] = (
-    (semconv.OBSERVATION_TYPE, {name: name for name in semconv.OBSERVATION_TYPE_VALUES}),
-    (semconv.GEN_AI_OPERATION_NAME, _TYPE_OF_OPERATION),
-    ("openinference.span.kind", _TYPE_OF_KIND),
-    ("traceloop.span.kind", _TYPE_OF_KIND),
-    ("langfuse.observation.type", _TYPE_OF_KIND),
-    ("llm.request.type", _TYPE_OF_KIND | {"chat": "generation"}),
-)
-_INPUTS: Final = (
-    semconv.OBSERVATION_INPUT,
-    semconv.GEN_AI_INPUT_MESSAGES,
-    semconv.GEN_AI_TOOL_CALL_ARGUMENTS,
-    "input.value",
-    "traceloop.entity.input",
-    "langfuse.observation.input",
-)
-_OUTPUTS: Final = (
-    semconv.OBSERVATION_OUTPUT,
-    semconv.GEN_AI_OUTPUT_MESSAGES,
-    semconv.GEN_AI_TOOL_CALL_RESULT,
-    "output.value",
-    "traceloop.entity.output",
-    "langfuse.observation.output",
-)
-_MODELS: Final = (
-    semconv.GEN_AI_REQUEST_MODEL,
-    semconv.GEN_AI_RESPONSE_MODEL,
-    "llm.model_name",
-    "embedding.model_name",
-)
-_INPUT_TOKENS: Final = (
-    semconv.GEN_AI_USAGE_INPUT_TOKENS,
-    "gen_ai.usage.prompt_tokens",
-    "llm.token_count.prompt",
-)
-_OUTPUT_TOKENS: Final = (
-    semconv.GEN_AI_USAGE_OUTPUT_TOKENS,
-    "gen_ai.usage.completion_tokens",
-    "llm.token_count.completion",
-)
-_SESSIONS: Final = (
-    semconv.SESSION_ID,
-    semconv.GEN_AI_CONVERSATION_ID,
-    "langfuse.session.id",
-    "traceloop.association.properties.session_id",
-)
-_USERS: Final = (semconv.USER_ID, "langfuse.user.id", "traceloop.association.properties.user_id")
+# A span may speak several: the first that has a word for something is asked first.
+VOCABULARIES: Final = (GEN_AI, OPENINFERENCE, LANGFUSE, TRACELOOP)
 
-# What `capture_content=False` leaves out.
-CONTENT_ATTRIBUTES: Final = frozenset(
-    {
-        *_INPUTS,
-        *_OUTPUTS,
-        semconv.GEN_AI_SYSTEM_INSTRUCTIONS,
-        semconv.FEEDBACK_COMMENT,
-        "gen_ai.prompt",
-        "gen_ai.completion",
-        "gen_ai.tool.definitions",
-        "llm.prompts",
-        "llm.completions",
-        "tool.parameters",
-        "input",
-        "output",
-        "content",
-        "langfuse.trace.input",
-        "langfuse.trace.output",
-        "reranker.query",
-        "pydantic_ai.all_messages",
-        "pydantic_ai.final_result",
-        "all_messages_events",
-        "final_result",
-        "tool_arguments",
-        "tool_response",
-    }
+INPUT: Final = semconv.OBSERVATION_INPUT
+OUTPUT: Final = semconv.OBSERVATION_OUTPUT
+CONTENT: Final = (INPUT, OUTPUT)
+
+Found = tuple[str, int, Source]  # our name, how soon it is asked, where the value is found
+
+
+def _sources(kind: str) -> dict[str, tuple[Source, ...]]:
+    """Return where the value of each of our attributes is found, for spans of one type."""
+    found: dict[str, tuple[Source, ...]] = {}
+    tables = (
+        *(vocabulary.named.get(kind, {}) for vocabulary in VOCABULARIES),
+        *(vocabulary.attributes for vocabulary in VOCABULARIES),
+    )
+    for table in tables:
+        for ours, sources in table.items():
+            found[ours] = (*found.get(ours, ()), *sources)
+    return found
+
+
+def _attribute(source: Source) -> str:
+    """Return the attribute that a source reads; of one that is spread, what they begin with."""
+    return (source if isinstance(source, str) else source[0]).removesuffix("*")
+
+
+def _index(kind: str) -> dict[str, tuple[Found, ...]]:
+    """Return what each attribute of others may say, for spans of one type."""
+    found: dict[str, tuple[Found, ...]] = {}
+    for ours, sources in _sources(kind).items():
+        for place, source in enumerate(sources):
+            # The name of a span is asked last.
+            rank = len(sources) if source == SPAN_NAME else place
+            name = _attribute(source)
+            found[name] = (*found.get(name, ()), (ours, rank, source))
+    return found
+
+
+TYPES: Final = tuple(
+    (attribute, types)
+    for vocabulary in VOCABULARIES
+    for attribute, types in vocabulary.types.items()
 )
+_KINDS: Final = (*semconv.OBSERVATION_TYPE_VALUES, "")
+INDEX: Final = {kind: _index(kind) for kind in _KINDS}
+SPREAD: Final = tuple({name for index in INDEX.values() for name in index if name[-1:] == "."})
+METADATA: Final = tuple(name for vocabulary in VOCABULARIES for name in vocabulary.metadata)
+FAMILIES: Final = (*SPREAD, *METADATA)
+EVENTS: Final = {
+    name: said for vocabulary in VOCABULARIES for name, said in vocabulary.events.items()
+}
+DETAILS: Final = frozenset(name for vocabulary in VOCABULARIES for name in vocabulary.details)
+
+
+def _content() -> frozenset[str]:
+    read = (
+        name.removesuffix(".")
+        for index in INDEX.values()
+        for name, found in index.items()
+        if any(ours in CONTENT for ours, _, _ in found)
+    )
+    told = (said.attribute for said in EVENTS.values() if said.attribute)
+    named = (name for vocabulary in VOCABULARIES for name in vocabulary.content)
+    return frozenset((*CONTENT, semconv.FEEDBACK_COMMENT, *read, *told, *named))
+
+
+# What `capture_content=False` leaves out: these attributes, and those below them.
+CONTENT_ATTRIBUTES: Final = _content()
+CONTENT_PREFIXES: Final = tuple(f"{name}." for name in sorted(CONTENT_ATTRIBUTES))
 # Events that hold nothing but content.
-CONTENT_EVENTS: Final = (
-    "gen_ai.content.",
-    "gen_ai.user.message",
-    "gen_ai.system.message",
-    "gen_ai.assistant.message",
-    "gen_ai.tool.message",
-    "gen_ai.choice",
-    "gen_ai.client.inference.operation.details",
-)
-CONTENT_PREFIXES: Final = (
-    "gen_ai.prompt.",
-    "gen_ai.completion.",
-    "llm.input_messages.",
-    "llm.output_messages.",
-    "llm.prompt_template.",
-    "retrieval.documents.",
-    "reranker.input_documents.",
-    "reranker.output_documents.",
-    "embedding.embeddings.",
-    "llm.prompts.",
-    "llm.completions.",
+CONTENT_EVENTS: Final = ("gen_ai.content.", *EVENTS, *DETAILS)
+# What counts tokens, or what they cost, in any vocabulary.
+COUNTS: Final = (
+    semconv.OBSERVATION_USAGE_TOTAL_TOKENS,
+    *(name for vocabulary in VOCABULARIES for name in vocabulary.counts),
 )
 
 
@@ -150,7 +111,6 @@ class Meaning:
         output_tokens: tokens in the answer.
         session_id: the session or conversation.
         user_id: the user.
-        read: the attributes that the above was taken from.
     """
 
     type: str = "span"
@@ -161,42 +121,27 @@ class Meaning:
     output_tokens: int | None = None
     session_id: str | None = None
     user_id: str | None = None
-    read: frozenset[str] = field(default_factory=frozenset)
 
 
-def read(attributes: Mapping[str, Any], scope_name: str) -> Meaning:
-    """Return the meaning of a span with these attributes, made by this instrumentation scope."""
-    taken: set[str] = set()
-
-    def first(names: tuple[str, ...]) -> Any:
-        for name in names:
-            value = attributes.get(name)
-            if value is not None:
-                taken.add(name)
-                return value
-        return None
-
-    type_ = "span"
-    for name, meanings in _TYPES:
-        found = meanings.get(str(attributes.get(name, "")).lower())
-        if found is not None:
-            type_ = found
-            break
+def read(attributes: Mapping[str, Any]) -> Meaning:
+    """Return what the attributes say, which are ours or have been translated."""
+    get = attributes.get
+    kind = get(semconv.OBSERVATION_TYPE)
     return Meaning(
-        type=type_,
-        input=_decoded(first(_INPUTS)),
-        output=_decoded(first(_OUTPUTS)),
-        model=_text(first(_MODELS)),
-        input_tokens=_count(first(_INPUT_TOKENS)),
-        output_tokens=_count(first(_OUTPUT_TOKENS)),
-        session_id=_text(first(_SESSIONS)),
-        user_id=_text(first(_USERS)),
-        read=frozenset(taken),
+        type=kind if kind in semconv.OBSERVATION_TYPE_VALUES else "span",
+        input=decoded(get(INPUT)),
+        output=decoded(get(OUTPUT)),
+        model=_text(get(semconv.GEN_AI_REQUEST_MODEL, get(semconv.GEN_AI_RESPONSE_MODEL))),
+        input_tokens=_count(get(semconv.GEN_AI_USAGE_INPUT_TOKENS)),
+        output_tokens=_count(get(semconv.GEN_AI_USAGE_OUTPUT_TOKENS)),
+        session_id=_text(get(semconv.SESSION_ID)),
+        user_id=_text(get(semconv.USER_ID)),
     )
 
 
-def _decoded(value: Any) -> Any:
-    if isinstance(value, str):
+def decoded(value: Any) -> Any:
+    """Return what a JSON text says, or the value itself where it is none."""
+    if type(value) is str:
         try:
             return orjson.loads(value)
         except ValueError:

@@ -29,6 +29,7 @@ from spanwise._sampling import Sampling
 from spanwise.export.call_recordings import CallRecordings
 from spanwise.export.record import SCOPE_NAME, Record, make_record, masked_attributes
 from spanwise.processors.open_spans import OpenSpan, OpenSpans
+from spanwise.processors.token_counts import TokenCounts
 
 EXIT_TIMEOUT_S = 2.0
 
@@ -96,6 +97,7 @@ class DelegatingSpanProcessor(SpanProcessor):
         self._wiring: Wiring | None = None
         self._has_lost = False
         self._open = OpenSpans()
+        self._counts = TokenCounts()
         self._resource: tuple[Resource, Wiring, Mapping[str, Any]] | None = None
         if wiring is not None:
             self.rewire(wiring)
@@ -217,7 +219,7 @@ class DelegatingSpanProcessor(SpanProcessor):
         above = self._open.observation_above(parent_context_ids)
         if is_trace and parent_context_ids.is_remote:
             above = None  # it may be there for its trace id alone
-        opened = OpenSpan(scope, is_trace, above, kept)
+        opened = OpenSpan(scope, is_trace, above, kept, parent)
         self._open.add(span_context.span_id, opened)
         if wiring.live and kept and span_context.trace_flags.sampled:
             self._begin(span, opened, wiring)
@@ -262,7 +264,7 @@ class DelegatingSpanProcessor(SpanProcessor):
         _state.count("spans.ended")
         if not wiring.sinks:
             return None
-        return self._recorded(span, opened, wiring)
+        return self._counts.once(self._recorded(span, opened, wiring), opened)
 
     def _begin(self, span: Span, opened: OpenSpan, wiring: Wiring) -> None:
         live = [sink for sink in wiring.sinks if isinstance(sink, LiveSink)]

@@ -30,12 +30,18 @@ class OpenSpan:
         observation_above: id of the nearest span above that is an observation; a span that stands
             for its trace is none.
         kept: False for a span of a trace that our sampling leaves out.
+        above: the parent, where it was open when the span started.
+        told: kinds of work below whose tokens have been told.
+        counted: the kind of work that the span was, once it has told its own.
     """
 
     scope: Scope | None
     is_trace: bool
     observation_above: int | None
     kept: bool
+    above: OpenSpan | None = None
+    told: frozenset[str] = frozenset()
+    counted: str | None = None
 
 
 class OpenSpans:

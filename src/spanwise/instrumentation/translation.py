@@ -1,0 +1,313 @@
+"""Say in our words what a span of a third party says in its own.
+
+What is read here has been masked; what is read out of a text, where it may have looked otherwise,
+is to be masked again by whoever makes the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Final
+
+import orjson
+
+from spanwise import semconv
+from spanwise.instrumentation.vocabularies import SPAN_NAME, Source
+from spanwise.instrumentation.vocabulary import (
+    CONTENT,
+    DETAILS,
+    EVENTS,
+    FAMILIES,
+    INDEX,
+    INPUT,
+    METADATA,
+    OUTPUT,
+    SPREAD,
+    TYPES,
+    Found,
+    decoded,
+)
+
+_MOST_METADATA: Final = 128
+_MOST_SPREAD: Final = 4096
+# What an instrumentor writes that does not know the model's name.
+_NAMELESS: Final = ("", "unknown")
+_OPERATIONS: Final = {
+    "agent": "invoke_agent",
+    "embedding": "embeddings",
+    "generation": "chat",
+    "retrieval": "retrieval",
+    "tool": "execute_tool",
+}
+# In `llm.output_messages.0.message.tool_calls.0.tool_call.id` these only say what there is one of.
+_WRAPPERS: Final = frozenset({"message", "message_content", "tool_call", "document"})
+
+
+@dataclass
+class Translation:
+    """What a span does not say in our words, in them.
+
+    Attributes:
+        copied: attributes whose values stood in others as they are.
+        decoded: attributes whose values were read out of texts, where they looked otherwise.
+        content: input and output, as values that are not yet JSON.
+    """
+
+    copied: dict[str, Any] = field(default_factory=dict)
+    decoded: dict[str, Any] = field(default_factory=dict)
+    content: dict[str, Any] = field(default_factory=dict)
+
+
+def translate(
+    name: str,
+    attributes: Mapping[str, Any],
+    events: Iterable[tuple[str, Mapping[str, Any]]] = (),
+) -> Translation | None:
+    """Return what the span says in words of others, in ours; None where that is nothing.
+
+    Args:
+        name: of the span.
+        attributes: of the span, masked.
+        events: name and attributes of each, masked.
+    """
+    attributes, said = _with_events(attributes, events)
+    kind = _type(attributes)
+    index = INDEX[kind or ""]
+    found: dict[str, list[tuple[int, Source]]] = {}
+    facts: list[str] = []
+    spread: set[str] = set()
+    for attribute in attributes:
+        if (sources := index.get(attribute)) is not None:
+            _note(found, sources)
+        if attribute.startswith(FAMILIES):
+            facts.append(attribute)
+            spread.update(prefix for prefix in SPREAD if attribute.startswith(prefix))
+    if not (found or facts or said or kind):
+        return None
+    for prefix in spread:
+        _note(found, index.get(prefix, ()))
+    _note(found, index.get(SPAN_NAME, ()))
+    translation = Translation(content=said)
+    _Reading(name, attributes, translation).take(found)
+    model = semconv.GEN_AI_REQUEST_MODEL
+    if kind is None and (model in attributes or model in translation.copied):
+        kind = "generation"
+    if kind is not None:
+        _add_type(kind, attributes, translation.copied)
+    _add_metadata(facts, attributes, translation.decoded)
+    return translation
+
+
+def _note(found: dict[str, list[tuple[int, Source]]], sources: Iterable[Found]) -> None:
+    for ours, rank, source in sources:
+        found.setdefault(ours, []).append((rank, source))
+
+
+def _add_type(kind: str, attributes: Mapping[str, Any], added: dict[str, Any]) -> None:
+    if semconv.OBSERVATION_TYPE not in attributes:
+        added[semconv.OBSERVATION_TYPE] = kind
+    if semconv.GEN_AI_OPERATION_NAME not in attributes and kind in _OPERATIONS:
+        added[semconv.GEN_AI_OPERATION_NAME] = _OPERATIONS[kind]
+    session = added.get(semconv.SESSION_ID, attributes.get(semconv.SESSION_ID))
+    if session is not None and semconv.GEN_AI_CONVERSATION_ID not in attributes:
+        added[semconv.GEN_AI_CONVERSATION_ID] = session
+
+
+def _type(attributes: Mapping[str, Any]) -> str | None:
+    given = attributes.get(semconv.OBSERVATION_TYPE)
+    if given in semconv.OBSERVATION_TYPE_VALUES:
+        return str(given)
+    for attribute, types in TYPES:
+        value = attributes.get(attribute)
+        if type(value) is str and (found := types.get(value.lower())) is not None:
+            return found
+    return None
+
+
+def _with_events(
+    attributes: Mapping[str, Any], events: Iterable[tuple[str, Mapping[str, Any]]]
+) -> tuple[Mapping[str, Any], dict[str, Any]]:
+    """Return the attributes with what events add to them, and what else events say."""
+    messages: dict[str, list[Any]] = {}
+    for name, held in events:
+        if name in DETAILS:
+            attributes = {**held, **attributes}
+        elif (said := EVENTS.get(name)) is not None:
+            if said.attribute is None:
+                message = {"role": said.role, **held}
+                messages.setdefault(said.of, []).append(message)
+            elif held.get(said.attribute) is not None:
+                messages.setdefault(said.of, []).append(decoded(held[said.attribute]))
+    return attributes, {
+        ours: several[0] if len(several) == 1 else several for ours, several in messages.items()
+    }
+
+
+class _Reading:
+    """One span that is read; each of its texts is decoded once."""
+
+    def __init__(self, name: str, attributes: Mapping[str, Any], translation: Translation) -> None:
+        self._name = name
+        self._attributes = attributes
+        self._translation = translation
+        self._decoded: dict[str, Any] = {}
+        self._spread: dict[str, Any] | None = None
+
+    def take(self, found: Mapping[str, list[tuple[int, Source]]]) -> None:
+        """Put the first value that there is for each of our attributes where it belongs."""
+        for ours, sources in found.items():
+            given = self._attributes.get(ours)
+            is_nameless = ours == semconv.GEN_AI_REQUEST_MODEL and given in _NAMELESS
+            if given is not None and not is_nameless:
+                continue
+            convert: Callable[[Any], Any] = _CONVERSIONS.get(ours, _text)
+            for _, source in sorted(sources, key=_rank):
+                value = self._value(source)
+                if value is not None and (value := convert(value)) is not None:
+                    self._put(ours, source, value)
+                    break
+
+    def _put(self, ours: str, source: Source, value: Any) -> None:
+        translation = self._translation
+        if ours in CONTENT:
+            translation.content[ours] = value
+        elif type(source) is str or type(value) in (int, float, bool):
+            translation.copied[ours] = value
+        else:
+            translation.decoded[ours] = value
+
+    def _value(self, source: Source) -> Any:
+        if isinstance(source, tuple):
+            return self._within(*source)
+        if source == SPAN_NAME:
+            return self._name
+        if source.endswith(".*"):
+            if self._spread is None:
+                self._spread = _gathered(self._attributes)
+            return self._spread.get(source[:-1])
+        return self._attributes.get(source)
+
+    def _within(self, attribute: str, key: str) -> Any:
+        if attribute not in self._decoded:
+            self._decoded[attribute] = decoded(self._attributes.get(attribute))
+        value = self._decoded[attribute]
+        if not key:
+            return value
+        if not isinstance(value, Mapping):
+            return None
+        if not key.endswith("_*"):
+            return value.get(key)
+        counts = [
+            count
+            for name, count in value.items()
+            if (name == key[:-2] or name.startswith(key[:-1])) and type(count) is int
+        ]
+        return sum(counts) if counts else None
+
+
+def _rank(found: tuple[int, Source]) -> int:
+    return found[0]
+
+
+def _gathered(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is spread over attributes, by the beginning of their names."""
+    found: dict[str, dict[str, Any]] = {}
+    taken = 0
+    for name, value in attributes.items():
+        if not name.startswith(SPREAD) or taken >= _MOST_SPREAD:
+            continue
+        taken += 1
+        prefix = next(prefix for prefix in SPREAD if name.startswith(prefix))
+        first, *rest = name[len(prefix) :].split(".")
+        if not first.isdecimal():
+            continue
+        path = [first, *(part for part in rest[:-1] if part not in _WRAPPERS), *rest[-1:]]
+        _put(found.setdefault(prefix, {}), path, value)
+    return {prefix: _listed(tree) for prefix, tree in found.items()}
+
+
+def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
+    for part in path[:-1]:
+        below = tree.setdefault(part, {})
+        if not isinstance(below, dict):
+            return  # an attribute has both a value and others below it: the value stands
+        tree = below
+    tree.setdefault(path[-1], value)
+
+
+def _listed(tree: Any) -> Any:
+    """Return the tree with a list for each level whose names are numbers."""
+    if type(tree) is not dict:
+        return tree
+    if tree and all(name.isdecimal() for name in tree):
+        return [_listed(tree[name]) for name in sorted(tree, key=int)]
+    return {name: _listed(below) for name, below in tree.items()}
+
+
+def _add_metadata(
+    names: Iterable[str], attributes: Mapping[str, Any], added: dict[str, Any]
+) -> None:
+    facts: dict[str, Any] = {}
+    for name in names:
+        attribute = next((held for held in METADATA if name.startswith(held)), name)
+        key = name.removeprefix(attribute)
+        value = decoded(attributes[name])
+        if attribute == name and isinstance(value, Mapping):
+            facts |= {k: value[k] for k in islice(value, _MOST_METADATA) if k not in facts}
+        elif key and "." in (key[0], attribute[-1]):
+            facts.setdefault(key.removeprefix("."), value)
+    for key, value in islice(facts.items(), _MOST_METADATA):
+        ours = f"{semconv.OBSERVATION_METADATA}.{key}"
+        if key and ours not in attributes and value is not None:
+            plain = isinstance(value, (str, bool, int, float))
+            added[ours] = value if plain else orjson.dumps(value, default=str).decode()
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _text(value: Any) -> str | None:
+    return str(value) if isinstance(value, (str, int, float)) and value != "" else None
+
+
+def _count(value: Any) -> int | None:
+    return value if type(value) is int and value >= 0 else None
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if type(value) in (int, float) else None
+
+
+def _flag(value: Any) -> bool | None:
+    return value if type(value) is bool else None
+
+
+def _texts(value: Any) -> tuple[str, ...] | None:
+    several = value if isinstance(value, (list, tuple)) else (value,)
+    return tuple(text for item in several if (text := _text(item)) is not None) or None
+
+
+def _level(value: Any) -> str | None:
+    level = str(value).lower()
+    return level if level in semconv.OBSERVATION_LEVEL_VALUES else None
+
+
+_CONVERSIONS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    INPUT: _itself,
+    OUTPUT: _itself,
+    semconv.OBSERVATION_LEVEL: _level,
+    semconv.OBSERVATION_TAGS: _texts,
+    semconv.GEN_AI_RESPONSE_FINISH_REASONS: _texts,
+    semconv.GEN_AI_REQUEST_STREAM: _flag,
+    semconv.GEN_AI_REQUEST_TEMPERATURE: _number,
+    semconv.GEN_AI_REQUEST_TOP_P: _number,
+    semconv.GEN_AI_REQUEST_MAX_TOKENS: _count,
+    semconv.GEN_AI_USAGE_INPUT_TOKENS: _count,
+    semconv.GEN_AI_USAGE_OUTPUT_TOKENS: _count,
+    semconv.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: _count,
+    semconv.GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS: _count,
+    semconv.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS: _count,
+}

@@ -1,0 +1,157 @@
+"""Count the tokens of one model call once, however many spans tell of it.
+
+A framework's instrumentor and a provider's both record the call, and an agent's span may repeat
+what its calls used. Spans end from the inside out, and what has ended is written at once, so the
+first to end keeps its counts:
+
+- a span below or above which the same kind of work told its tokens repeats them: a generation
+  those of generations, any work that is no model call those of all kinds;
+- so does a model call, not above or below the other, that another instrumentor told of with the
+  same numbers, in the same trace, while both were open: some instrumentors do not make their span
+  the current one, and the other's is then a sibling of it, or the root of a trace of its own.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from spanwise import semconv
+from spanwise.export.record import Record
+from spanwise.instrumentation.vocabulary import COUNTS
+from spanwise.processors.open_spans import OpenSpan
+
+_INPUT: Final = semconv.GEN_AI_USAGE_INPUT_TOKENS
+_OUTPUT: Final = semconv.GEN_AI_USAGE_OUTPUT_TOKENS
+_TOTAL: Final = semconv.OBSERVATION_USAGE_TOTAL_TOKENS
+_BELOW: Final = tuple(f"{name}." for name in COUNTS)
+_MODELS: Final = (semconv.GEN_AI_REQUEST_MODEL, semconv.GEN_AI_RESPONSE_MODEL)
+# Each is one request to a model; other work only repeats what such requests used.
+_MODEL_CALLS: Final = frozenset({"generation", "embedding", "reranker"})
+
+_REMEMBERED: Final = 1024
+_MOST_ALIKE: Final = 64
+_MOST_ABOVE: Final = 1000
+
+_Key = tuple[int, str, Any, Any]
+
+
+@dataclass
+class _Call:
+    """A model call that was told of.
+
+    Attributes:
+        scopes: of the instrumentors that told of it; each does so once.
+        models: every name that they gave the model.
+        response_id: the provider's id of the answer, where it was told.
+    """
+
+    scopes: set[str]
+    models: set[str]
+    response_id: Any
+    start_ns: int
+    end_ns: int
+
+    def may_be(self, other: _Call) -> bool:
+        """Return whether both may be the same call, their counts being the same."""
+        if self.start_ns >= other.end_ns or other.start_ns >= self.end_ns:
+            return False
+        if self.scopes & other.scopes:
+            return False
+        if self.response_id and other.response_id and self.response_id != other.response_id:
+            return False
+        return (
+            not self.models
+            or not other.models
+            or any(_are_alike(one, two) for one in self.models for two in other.models)
+        )
+
+
+class TokenCounts:
+    """What was told of tokens lately; safe with threads, since every step is atomic."""
+
+    def __init__(self) -> None:
+        self._told: OrderedDict[_Key, list[_Call]] = OrderedDict()
+
+    def once(self, record: Record, opened: OpenSpan | None) -> Record:
+        """Return the record of a span that has ended, without counts that were told before."""
+        attributes = record.attributes
+        counts = (attributes.get(_INPUT), attributes.get(_OUTPUT))
+        if not (counts[0] or counts[1] or attributes.get(_TOTAL)):
+            return record
+        kind = str(attributes.get(semconv.OBSERVATION_TYPE, "span"))
+        is_repeated = opened is not None and _is_told(opened, kind)
+        if not is_repeated and kind in _MODEL_CALLS:
+            is_repeated = self._is_told_beside(record, kind, counts)
+        if opened is not None:
+            _tell(opened, kind, counts=not is_repeated)
+        return replace(record, attributes=_moved(attributes)) if is_repeated else record
+
+    def _is_told_beside(self, record: Record, kind: str, counts: tuple[Any, Any]) -> bool:
+        span = record.span
+        # Roots are compared with each other: which of them belong together nobody says.
+        trace_id = span.context.trace_id if span.parent is not None and span.context else 0
+        call = _Call(
+            scopes={record.scope.name if record.scope is not None else ""},
+            models={str(record.attributes[name]) for name in _MODELS if name in record.attributes},
+            response_id=record.attributes.get(semconv.GEN_AI_RESPONSE_ID),
+            start_ns=span.start_time or 0,
+            end_ns=span.end_time or 0,
+        )
+        key = (trace_id, kind, *counts)
+        alike = self._told.setdefault(key, [])
+        if len(self._told) > _REMEMBERED:
+            self._told.popitem(last=False)
+        for other in reversed(alike):
+            if call.may_be(other):
+                other.scopes |= call.scopes
+                return True
+        alike.append(call)
+        del alike[:-_MOST_ALIKE]
+        return False
+
+
+def _are_alike(one: str, two: str) -> bool:
+    """Return whether both names may be of one model, which answers by a dated form of its name."""
+    one, two = one.rpartition("/")[2], two.rpartition("/")[2]
+    return one.startswith(two) or two.startswith(one)
+
+
+def _is_told(opened: OpenSpan, kind: str) -> bool:
+    """Return whether work below, or an ended span above, told the tokens of such a span."""
+    if kind in opened.told if kind in _MODEL_CALLS else bool(opened.told):
+        return True
+    above = opened.above
+    for _ in range(_MOST_ABOVE):
+        if above is None:
+            return False
+        if above.counted is not None and (
+            above.counted == kind or above.counted not in _MODEL_CALLS
+        ):
+            return True
+        above = above.above
+    return False
+
+
+def _tell(opened: OpenSpan, kind: str, *, counts: bool) -> None:
+    """Let all spans above know that the tokens of such work have been told."""
+    if counts:
+        opened.counted = kind
+    above = opened.above
+    for _ in range(_MOST_ABOVE):
+        if above is None or kind in above.told:
+            return
+        above.told |= {kind}
+        above = above.above
+
+
+def _moved(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes with every count under the name that says it is repeated."""
+    return {
+        f"{semconv.OBSERVATION_REPEATED}.{name}"
+        if name in COUNTS or name.startswith(_BELOW)
+        else name: value
+        for name, value in attributes.items()
+    }
