@@ -125,6 +125,37 @@ def test_an_address_that_takes_nothing_is_told_and_nothing_is_lost(receiver):
     assert "Bearer x" == receiver.requests[0][1]["authorization"]
 
 
+def test_what_is_no_span_is_left_for_its_own_program(receiver, tmp_path):
+    """Feedback that waits for an API of another kind is neither sent to a collector nor lost."""
+    program = """
+        import os
+        from brixo import Brixo
+        Brixo.init(app_name="a", environment="e", api_key="k")
+        Brixo.feedback(message_id="m-1", value="thumbs_up")
+        os._exit(0)
+    """
+    variables = {"BRIXO_API_URL": AWAY, "BRIXO_OTLP_TRACES_ENDPOINT": AWAY}
+    subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        check=True,
+        timeout=60,
+        env={**os.environ, **variables},
+    )
+    spool = tmp_path / "state/spanwise/spool"
+
+    def waiting():
+        return {path: path.read_bytes() for path in spool.glob("*/*.0*.jsonl")}
+
+    letters = {path: data for path, data in waiting().items() if b'"letters"' in data}
+    assert letters
+    leave(2)
+    done = send("--to", receiver.url)
+    assert 0 == done.exit_code
+    assert "what 1 processes left is no spans, and waits for their program" in done.stderr
+    assert 2 == sum(span.name == "work" for span in receiver.spans())
+    assert letters == waiting()
+
+
 def test_what_is_refused_is_kept_and_told(receiver, tmp_path):
     """The exit code says that not all was taken."""
     leave(2)

@@ -13,7 +13,7 @@ import click
 from spanwise import _state
 from spanwise._destinations import Destination
 from spanwise.cli import UserError
-from spanwise.export import segments
+from spanwise.export import letters, segments
 from spanwise.export.delivery import AwayError, Delivery
 from spanwise.export.orphans import Orphan, orphans
 from spanwise.export.otlp import OtlpCourier
@@ -60,9 +60,13 @@ def send_spools(
     sender = _Sender(destination, patience_s)
     total = sum(path.stat().st_size for folder in folders for path in folder.glob("*.jsonl"))
     is_away = False
+    left = 0
     with _progress(total) as advance:
         for source in orphans(folders):
             try:
+                if letters.are_in(source):
+                    left += 1
+                    continue
                 sender.deliver_orphan(source, advance)
             except AwayError as away:
                 click.echo(f"{sender.target} takes nothing: {away.verdict.reason}", err=True)
@@ -71,6 +75,9 @@ def send_spools(
             finally:
                 source.end()
     is_all = sender.tell()
+    if left:
+        what = f"what {left} processes left is no spans, and waits for their program to send it"
+        click.echo(what, err=True)
     running = 0 if is_away else sum(len(segments.processes(folder)) for folder in folders)
     if running:
         click.echo(f"{running} running processes deliver what they spooled themselves", err=True)

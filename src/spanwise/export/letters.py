@@ -20,11 +20,12 @@ from spanwise.export import policy, segments
 from spanwise.export.delivery import Parcel
 from spanwise.export.otlp import OtlpCourier
 from spanwise.export.policy import Action, Answer, Verdict
-from spanwise.export.segments import Line
+from spanwise.export.segments import Line, Segments
 from spanwise.export.transports import HttpTransport
 
 MOST_BYTES = 4_000_000
 
+_LETTERS = b'{"letters":'
 _SPAN = b',"otlp":'
 _UNKNOWN_PATH = frozenset({404, 405})
 
@@ -169,6 +170,11 @@ class LetterOrSpanCourier(LetterCourier):
     def _span(self, line: Line) -> Parcel:
         _, found, text = segments.unsealed(line.data).rpartition(_SPAN)
         return self._spans.pack(replace(line, data=text[:-1] if found else b""))
+
+
+def are_in(source: Segments) -> bool:
+    """Return whether a process spooled letters, and no spans."""
+    return any(line.data.startswith(_LETTERS) for line in source.read(1, 1))
 
 
 def line_of(letters: Sequence[dict[str, Any]], span: bytes | None = None) -> bytes:
