@@ -10,7 +10,7 @@ BRIXO := .venvs/brixo-0.1.6
 LANGFUSE := .venvs/langfuse-5.0.4
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit test-slow test-all test-brixo test-langfuse test-cli test-backends bench-faults generate changelog clean
+.PHONY: help demo test check unit test-slow test-all test-brixo test-langfuse test-cli test-backends test-collector bench-faults generate changelog clean
 
 help:  ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -42,6 +42,9 @@ test-brixo: $(BRIXO)/.installed  ## Check that the published brixo still sends w
 
 test-langfuse: $(LANGFUSE)/.installed  ## Check that the published langfuse still sends what is stored
 	$(LANGFUSE)/bin/python tests/compat/langfuse_facts.py langfuse --check tests/compat/langfuse_published.json
+
+test-collector: $(TESTED)  ## Send through a real Collector, made with Go or given as COLLECTOR=, and compare
+	PYTHONPATH=tests $(BIN)/python -m otel_collector $(COLLECTOR)
 
 test-backends: $(TESTED)  ## Send one program's traces to Phoenix and MLflow, and compare what they show
 	PYTHONPATH=tests $(BIN)/python -m backends

@@ -103,6 +103,18 @@ def test_values_that_no_format_holds_lose_neither_span_nor_neighbours(both):
     assert str(2**70) == attributes(huge)["n"]
 
 
+def test_the_largest_and_the_smallest_number_stay_numbers(both):
+    """What is one beyond is no number of the protocol, and is sent as a text."""
+    _, receiver = both
+    numbers = {"most": 2**63 - 1, "least": -(2**63), "more": 2**63, "less": -(2**63) - 1}
+    trace.get_tracer("other").start_span("x", attributes=numbers).end()
+    assert spanwise.flush(10) is True
+    (span,) = receiver.spans()
+    texts = {"more": str(2**63), "less": str(-(2**63) - 1)}
+    sent = attributes(span)
+    assert numbers | texts == {name: sent[name] for name in numbers}
+
+
 def test_without_content_nothing_of_it_is_written(tmp_path, receiver, monkeypatch):
     """Not in our spans, not in a third party's attributes or events, not in recordings."""
     monkeypatch.setenv("SPANWISE_CAPTURE_CONTENT", "false")
