@@ -1,10 +1,12 @@
-"""Run the tests on every Python that the machine has, with both ends of OpenTelemetry's range.
+"""Run the tests on every Python that the machine has, and at both ends of OpenTelemetry's range.
 
     python tests/every_python.py [3.10 3.12 ...]
 
-Each combination gets an environment of its own below `.venvs/`. The oldest release is the lower
-bound in pyproject.toml; the newest is whatever installs today. Lint, types and generated files do
-not depend on the interpreter and are not repeated here; the fault matrix runs with the newest of both.
+Every Python runs with the newest OpenTelemetry, the first and the last of them with the oldest,
+too. Each combination gets an environment of its own below `.venvs/`. The oldest release is the
+lower bound in pyproject.toml; the newest is whatever installs today. Lint, types and generated
+files do not depend on the interpreter and are not repeated here; the fault matrix runs with the
+newest of both.
 """
 
 from __future__ import annotations
@@ -69,16 +71,18 @@ def main(wanted: list[str]) -> int:
     if not chosen:
         print("none of the wanted Pythons is here")
         return 1
+    versions = list(chosen)
+    combinations = [(version, "newest") for version in versions]
+    combinations += [(version, "oldest") for version in dict.fromkeys((versions[0], versions[-1]))]
     # The fault matrix takes as long as the rest; `make test` runs it on one Python, too.
-    with_faults = (list(chosen)[-1], "newest")
+    with_faults = (versions[-1], "newest")
     failed = [
         f"{version} {label}"
-        for version, python in chosen.items()
-        for label, pins in (("oldest", oldest_pins()), ("newest", []))
+        for version, label in combinations
         if not run(
             version,
-            python,
-            pins,
+            chosen[version],
+            oldest_pins() if label == "oldest" else [],
             label,
             "not slow" if (version, label) == with_faults else "not slow and not faults",
         )
