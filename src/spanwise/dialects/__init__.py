@@ -11,6 +11,8 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from spanwise import _guard
+
 if TYPE_CHECKING:
     from spanwise.export.record import Record
 
@@ -27,11 +29,15 @@ def load(name: str) -> Dialect:
     families: tuple[str, ...] = getattr(module, "FAMILIES", ())
 
     def only_new(record: Record) -> Translation:
-        attributes, resource = translate(record)
-        return (
-            new_to(attributes, record.attributes, families),
-            new_to(resource, record.resource),
-        )
+        try:
+            attributes, resource = translate(record)
+            return (
+                new_to(attributes, record.attributes, families),
+                new_to(resource, record.resource),
+            )
+        except Exception as error:  # noqa: BLE001 - the span is sent, if without these words
+            _guard.swallow(f"dialect.{name}", error)
+            return {}, {}
 
     return only_new
 

@@ -110,7 +110,7 @@ def _generation(record: Record) -> dict[str, Any]:
             added["llm.system"] = system
     reasons = attributes.get(semconv.GEN_AI_RESPONSE_FINISH_REASONS)
     if reasons:
-        added["llm.finish_reason"] = reasons[0]
+        added["llm.finish_reason"] = reasons if isinstance(reasons, str) else reasons[0]
     parameters = said.parameters(record)
     if parameters:
         added["llm.invocation_parameters"] = _json(parameters)
@@ -217,7 +217,8 @@ def _texts(value: Any) -> list[str]:
     if isinstance(value, Mapping):
         value = next((part for part in value.values() if isinstance(part, (str, list))), None)
         return _texts(value)
-    return [text for text in value or () if isinstance(text, str)][: chat.MOST_MESSAGES]
+    texts = value if isinstance(value, list) else ()
+    return [text for text in texts if isinstance(text, str)][: chat.MOST_MESSAGES]
 
 
 def _json(value: Any) -> str:
