@@ -9,8 +9,11 @@ BRIXO := .venvs/brixo-0.1.6
 # The package whose vocabulary the `langfuse` dialect speaks, likewise.
 LANGFUSE := .venvs/langfuse-5.0.4
 
+# Where LangGraph is, and LangChain is not.
+LANGGRAPH := .venvs/langgraph
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit test-slow test-all test-brixo test-langfuse test-cli test-backends test-collector bench-faults generate changelog clean
+.PHONY: help demo test check unit test-slow test-all test-brixo test-langgraph test-langfuse test-cli test-backends test-collector bench-faults generate changelog clean
 
 help:  ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -43,6 +46,9 @@ test-brixo: $(BRIXO)/.installed  ## Check that the published brixo still sends w
 test-langfuse: $(LANGFUSE)/.installed  ## Check that the published langfuse still sends what is stored
 	$(LANGFUSE)/bin/python tests/compat/langfuse_facts.py langfuse --check tests/compat/langfuse_published.json
 
+test-langgraph: $(LANGGRAPH)/.installed  ## The trees of LangGraph's graphs where LangChain is not installed
+	$(LANGGRAPH)/bin/python -m pytest -q tests/instrumentation/test_trees.py
+
 test-collector: $(TESTED)  ## Send through a real Collector, made with Go or given as COLLECTOR=, and compare
 	PYTHONPATH=tests $(BIN)/python -m otel_collector $(COLLECTOR)
 
@@ -72,6 +78,11 @@ $(BRIXO)/.installed: tests/compat/brixo_requirements.txt
 $(LANGFUSE)/.installed: tests/compat/langfuse_requirements.txt
 	test -x $(LANGFUSE)/bin/python || $(PYTHON) -m venv $(LANGFUSE)
 	$(LANGFUSE)/bin/python -m pip install -q --disable-pip-version-check -r $<
+	touch $@
+
+$(LANGGRAPH)/.installed: tests/graphs/requirements.txt pyproject.toml
+	test -x $(LANGGRAPH)/bin/python || $(PYTHON) -m venv $(LANGGRAPH)
+	$(LANGGRAPH)/bin/python -m pip install -q --disable-pip-version-check -e . -r $<
 	touch $@
 
 $(INSTALLED): pyproject.toml

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import importlib.util
-import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -35,9 +34,6 @@ INSTRUMENTORS = (
     "opentelemetry-instrumentation-langchain",
 )
 MODES = (*programs.OF_LANGGRAPH, *programs.OF_LANGCHAIN)
-# Before Python 3.11 a task cannot be given a context, so LangGraph starts the tasks of its nodes
-# in that of the caller: what is decorated in a node is then beside the node.
-IN_TASKS = {"ainvoke", "astream", "early_break_async"}
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -69,8 +65,6 @@ def test_a_graph_is_one_whole_tree(mode: Callable[[], None], instrumented: Files
     """Nodes, sub-graphs, branches, tools and models are where and what the stored tree says."""
     if mode in programs.OF_LANGCHAIN and not is_installed("langchain"):
         pytest.skip("langchain, whose agents are run here, is not installed")
-    if mode.__name__ in IN_TASKS and sys.version_info < (3, 11):
-        pytest.skip("before Python 3.11, a task of a node cannot be given the node's context")
     mode()
     spanwise.flush()
     expected = (TREES / f"{mode.__name__}.txt").read_text(encoding="utf-8")

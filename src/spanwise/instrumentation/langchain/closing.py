@@ -42,7 +42,7 @@ class Closed:
             _guard.logger.debug("%s is not known: its spans are as it makes them", kind)
             return
         gate = Gate(handler, found)
-        for layer in (gate, *(() if found.attaches else (Frames(gate),))):
+        for layer in (gate, Frames(gate, is_last_resort=found.attaches)):
             self._placed.append(layer)
             layer.place()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
+import sys
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -17,9 +18,11 @@ from opentelemetry.context import _RUNTIME_CONTEXT
 
 from spanwise import _guard, _identity
 from spanwise.instrumentation.langchain.gate import Gate
+from spanwise.instrumentation.langchain.runs import NODE_TAG
 
 _PREPARES: Final = "_set_config_context"
 _PREPARING: Final = ("langchain_core.runnables.config", "langgraph._internal._runnable")
+_MANAGERS: Final = "langchain_core.callbacks.manager"
 _MODELS: Final = "langchain_core.language_models.chat_models"
 
 
@@ -28,14 +31,21 @@ class Frames:
 
     Args:
         gate: knows the spans of runs.
+        is_last_resort: wrap only what no instrumentor takes care of.
     """
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, *, is_last_resort: bool = False) -> None:
         self._gate = gate
+        self._is_last_resort = is_last_resort
         self._placed: list[tuple[Any, str, Any, Any]] = []
 
     def place(self) -> None:
         """Wrap what prepares the contexts, and the calls of models."""
+        if sys.version_info < (3, 11):
+            manager = importlib.import_module(_MANAGERS).AsyncCallbackManager
+            self._wrap(manager, "on_chain_start", self._started_in_a_task)
+        if self._is_last_resort:
+            return
         for path in _PREPARING:
             if importlib.util.find_spec(path.partition(".")[0]) is not None:
                 self._wrap(importlib.import_module(path), _PREPARES, self._prepared)
@@ -51,6 +61,7 @@ class Frames:
         self._placed.clear()
 
     def _wrap(self, owner: Any, name: str, wrapped: Callable[[Any], Any]) -> None:
+        # Methods are bound by what is there: another wrapper has to see the object.
         original = vars(owner).get(name)
         if original is None:
             _guard.logger.debug("%r has no %s: nesting is its instrumentor's", owner, name)
@@ -74,22 +85,36 @@ class Frames:
 
         return prepare
 
-    def _generated(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        def generate(*args: Any, **kwargs: Any) -> Any:
+    def _started_in_a_task(self, original: Any) -> Callable[..., Any]:
+        """Attach for the rest of a task that runs one node, and ends with it.
+
+        Before Python 3.11 no context can be given to a task, and so none is prepared.
+        """
+
+        async def start(manager: Any, *args: Any, **kwargs: Any) -> Any:
+            started = await original.__get__(manager)(*args, **kwargs)
+            if any(tag.startswith(NODE_TAG) for tag in manager.tags or ()):
+                self._attach(started.run_id)
+            return started
+
+        return start
+
+    def _generated(self, original: Any) -> Callable[..., Any]:
+        def generate(model: Any, *args: Any, **kwargs: Any) -> Any:
             token = self._attach(getattr(kwargs.get("run_manager"), "run_id", None))
             try:
-                return original(*args, **kwargs)
+                return original.__get__(model)(*args, **kwargs)
             finally:
                 if token is not None:
                     _identity.give_back(token)
 
         return generate
 
-    def _generated_async(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        async def generate(*args: Any, **kwargs: Any) -> Any:
+    def _generated_async(self, original: Any) -> Callable[..., Any]:
+        async def generate(model: Any, *args: Any, **kwargs: Any) -> Any:
             token = self._attach(getattr(kwargs.get("run_manager"), "run_id", None))
             try:
-                return await original(*args, **kwargs)
+                return await original.__get__(model)(*args, **kwargs)
             finally:
                 if token is not None:
                     _identity.give_back(token)

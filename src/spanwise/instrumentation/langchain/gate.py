@@ -105,8 +105,10 @@ class Gate:
             run_id = given["run_id"]
             parent_id = given.get("parent_run_id")
             above = self._open.get(parent_id) if parent_id is not None else None
-            run = runs.read(event, args[0], given, is_root=above is None)
             current = _RUNTIME_CONTEXT.get_current()
+            # In a thread or a task that LangChain lost sight of, the context still knows.
+            is_root = above is None and current.get(_RUN) is None
+            run = runs.read(event, args[0], given, is_root=is_root)
             within = current if above is None or _is_between(current, above) else above.context
             if above is not None:
                 given["parent_run_id"] = None if within is current else above.forwarded_id

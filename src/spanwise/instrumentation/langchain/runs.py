@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-# LangGraph's mark of a run that is part of its own machinery.
+# LangGraph's marks: of a run that is part of its own machinery, and of one that is a node.
 _HIDDEN_TAG: Final = "langsmith:hidden"
-_NODE_TAG: Final = "graph:step:"
+NODE_TAG: Final = "graph:step:"
 _AGENT_INTEGRATION: Final = "langchain_create_agent"
 _UNNAMED_GRAPH: Final = "LangGraph"
 
@@ -110,7 +110,7 @@ def _is_agent(
 ) -> bool:
     if metadata.get("ls_integration") != _AGENT_INTEGRATION:
         return False
-    if any(tag.startswith(_NODE_TAG) for tag in tags):
+    if any(tag.startswith(NODE_TAG) for tag in tags):
         return False  # a node of the agent, which inherits its metadata
     return is_root or name == metadata.get("lc_agent_name", _UNNAMED_GRAPH)
 
