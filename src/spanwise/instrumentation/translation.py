@@ -19,7 +19,6 @@ from spanwise.instrumentation.vocabulary import (
     CONTENT,
     DETAILS,
     EVENTS,
-    FAMILIES,
     INDEX,
     INPUT,
     METADATA,
@@ -81,15 +80,16 @@ def translate(
     for attribute in attributes:
         if (sources := index.get(attribute)) is not None:
             _note(found, sources)
-        if attribute.startswith(FAMILIES):
+        if attribute.startswith(METADATA):
             facts.append(attribute)
+        if attribute.startswith(SPREAD):
             spread.update(prefix for prefix in SPREAD if attribute.startswith(prefix))
-    if not (found or facts or said or kind):
+    if not (found or facts or spread or said or kind):
         return None
     for prefix in spread:
         _note(found, index.get(prefix, ()))
     _note(found, index.get(SPAN_NAME, ()))
-    translation = Translation(content=said)
+    translation = Translation(content={k: v for k, v in said.items() if k not in attributes})
     _Reading(name, attributes, translation).take(found)
     model = semconv.GEN_AI_REQUEST_MODEL
     if kind is None and (model in attributes or model in translation.copied):
@@ -251,7 +251,7 @@ def _add_metadata(
 ) -> None:
     facts: dict[str, Any] = {}
     for name in names:
-        attribute = next((held for held in METADATA if name.startswith(held)), name)
+        attribute = next(held for held in METADATA if name.startswith(held))
         key = name.removeprefix(attribute)
         value = decoded(attributes[name])
         if attribute == name and isinstance(value, Mapping):

@@ -67,7 +67,6 @@ _KINDS: Final = (*semconv.OBSERVATION_TYPE_VALUES, "")
 INDEX: Final = {kind: _index(kind) for kind in _KINDS}
 SPREAD: Final = tuple({name for index in INDEX.values() for name in index if name[-1:] == "."})
 METADATA: Final = tuple(name for vocabulary in VOCABULARIES for name in vocabulary.metadata)
-FAMILIES: Final = (*SPREAD, *METADATA)
 EVENTS: Final = {
     name: said for vocabulary in VOCABULARIES for name, said in vocabulary.events.items()
 }
