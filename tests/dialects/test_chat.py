@@ -106,7 +106,9 @@ TRACELOOP = {
 )
 def test_the_same_chat_is_read_from_every_form(attributes):
     """Roles, texts, calls of tools and their answers are there."""
-    assert CHAT == chat.sent(record_of({"observation.type": "generation", **attributes}))
+    scope = "spanwise" if "observation.input" in attributes else "other"
+    given = {"gen_ai.operation.name": "chat", **attributes}
+    assert CHAT == chat.sent(record_of(given, scope=scope))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +130,9 @@ def test_the_same_chat_is_read_from_every_form(attributes):
 )
 def test_an_answer_is_read(attributes, expected):
     """A text is the model's message; what is no message is none."""
-    assert expected == chat.answered(record_of({"observation.type": "generation", **attributes}))
+    scope = "spanwise" if "observation.output" in attributes else "other"
+    given = {"gen_ai.operation.name": "chat", **attributes}
+    assert expected == chat.answered(record_of(given, scope=scope))
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,17 @@
 """The messages of a chat with a model, whichever way a span says them.
 
-They stand in OpenTelemetry's `gen_ai.*.messages`, in OpenInference's or Traceloop's numbered
-attributes, or are what a decorated function was given and returned.
+They stand in OpenTelemetry's `gen_ai.*.messages`, or are what a model's call was given and
+returned: of a decorated function, or as a record says it of a third party's span.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from spanwise import semconv
-from spanwise.dialects.said import decoded, text_of
+from spanwise.dialects import said
 
 if TYPE_CHECKING:
     from spanwise.export.record import Record
@@ -24,17 +23,6 @@ _ROLES: Final = {"human": "user", "ai": "assistant", "model": "assistant", "func
 _TEXTS: Final = ("content", "text", "reasoning")
 _CALL: Final = ("tool_call", "tool_use")
 _RESPONSE: Final = ("tool_call_response", "tool_result")
-# (OpenTelemetry's attribute, prefixes of numbered ones), for what goes in and what comes out.
-_INPUT: Final = (
-    semconv.GEN_AI_INPUT_MESSAGES,
-    ("llm.input_messages.", "gen_ai.prompt."),
-)
-_OUTPUT: Final = (
-    semconv.GEN_AI_OUTPUT_MESSAGES,
-    ("llm.output_messages.", "gen_ai.completion."),
-)
-_NUMBERED: Final = re.compile(r"(\d{1,4})\.(?:message\.)?(.+)")
-_NUMBERED_CALL: Final = re.compile(r"tool_calls\.(\d{1,4})\.(?:tool_call\.)?(.+)")
 
 
 @dataclass(frozen=True)
@@ -73,8 +61,9 @@ class Message:
 
 def sent(record: Record) -> list[Message]:
     """Return what the model was sent, its system prompt first."""
-    messages = _told(record, *_INPUT) or _captured(record.meaning.input, "user")
-    system = decoded(record.attributes.get(semconv.GEN_AI_SYSTEM_INSTRUCTIONS))
+    told = _told(record, semconv.GEN_AI_INPUT_MESSAGES, "user")
+    messages = told or _captured(record.meaning.input, "user")
+    system = said.decoded(record.attributes.get(semconv.GEN_AI_SYSTEM_INSTRUCTIONS))
     if system and not any(message.role == "system" for message in messages):
         messages.insert(0, _message({"role": "system", "parts": system}, "system"))
     return messages
@@ -82,41 +71,13 @@ def sent(record: Record) -> list[Message]:
 
 def answered(record: Record) -> list[Message]:
     """Return what the model answered."""
-    return _told(record, *_OUTPUT) or _captured(record.meaning.output, "assistant")
+    told = _told(record, semconv.GEN_AI_OUTPUT_MESSAGES, "assistant")
+    return told or _captured(record.meaning.output, "assistant")
 
 
-def _told(record: Record, attribute: str, prefixes: tuple[str, ...]) -> list[Message]:
-    value = decoded(record.attributes.get(attribute))
-    if isinstance(value, list):
-        return _messages(value, "user" if attribute == _INPUT[0] else "assistant")
-    for prefix in prefixes:
-        numbered = _numbered(record.attributes, prefix)
-        if numbered:
-            return _messages(numbered, "assistant")
-    return []
-
-
-def _numbered(attributes: Mapping[str, Any], prefix: str) -> list[dict[str, Any]]:
-    """Return messages that are spread over attributes such as `gen_ai.prompt.0.role`."""
-    found: dict[int, dict[str, Any]] = {}
-    calls: dict[int, dict[int, dict[str, Any]]] = {}
-    for key, value in attributes.items():
-        if not key.startswith(prefix):
-            continue
-        match = _NUMBERED.fullmatch(key[len(prefix) :])
-        if match is None:
-            continue
-        number, field = int(match[1]), match[2]
-        call = _NUMBERED_CALL.fullmatch(field)
-        if call is None:
-            found.setdefault(number, {})[field] = value
-        else:
-            of_message = calls.setdefault(number, {})
-            of_message.setdefault(int(call[1]), {})[call[2].removeprefix("function.")] = value
-    for number, of_message in calls.items():
-        in_order = [of_message[position] for position in sorted(of_message)]
-        found.setdefault(number, {})["tool_calls"] = in_order
-    return [found[number] for number in sorted(found)]
+def _told(record: Record, attribute: str, role: str) -> list[Message]:
+    value = said.decoded(record.attributes.get(attribute))
+    return _messages(value, role) if isinstance(value, list) else []
 
 
 def _captured(value: Any, role: str) -> list[Message]:
@@ -147,7 +108,7 @@ def _is_message(value: Any) -> bool:
 
 def _messages(values: Iterable[Any], role: str) -> list[Message]:
     messages = [
-        _message(value, role) if isinstance(value, Mapping) else Message(role, text_of(value))
+        _message(value, role) if isinstance(value, Mapping) else Message(role, said.text_of(value))
         for value in values
     ]
     if len(messages) <= MOST_MESSAGES:
@@ -157,8 +118,8 @@ def _messages(values: Iterable[Any], role: str) -> list[Message]:
 
 
 def _message(value: Mapping[str, Any], role: str) -> Message:
-    said = value.get("role", value.get("type"))
-    role = _ROLES.get(said, said) if isinstance(said, str) else role
+    speaker = value.get("role", value.get("type"))
+    role = _ROLES.get(speaker, speaker) if isinstance(speaker, str) else role
     parts = value.get("parts", value.get("content"))
     texts: list[str] = []
     calls = [_call(call) for call in _list(value.get("tool_calls"))]
@@ -170,7 +131,7 @@ def _message(value: Mapping[str, Any], role: str) -> Message:
         elif kind in _RESPONSE:
             answers = answers or part.get("id", part.get("tool_use_id"))
             response = part.get("response", part.get("result", part.get("content")))
-            texts += [text for text in [text_of(response)] if text is not None]
+            texts += [text for text in [said.text_of(response)] if text is not None]
         else:
             text = _text(part)
             texts += [text] if text else []
@@ -188,7 +149,7 @@ def _text(part: Any) -> str | None:
         for name in _TEXTS:
             if isinstance(part.get(name), str):
                 return str(part[name])
-    return text_of(part)
+    return said.text_of(part)
 
 
 def _call(value: Any) -> ToolCall:
@@ -196,7 +157,7 @@ def _call(value: Any) -> ToolCall:
     if isinstance(fields.get("function"), Mapping):
         fields |= fields["function"]
     arguments = fields.get("arguments", fields.get("args", fields.get("input")))
-    return ToolCall(_string(fields.get("id")), str(fields.get("name", "")), text_of(arguments))
+    return ToolCall(_string(fields.get("id")), str(fields.get("name", "")), said.text_of(arguments))
 
 
 def _list(value: Any) -> list[Any]:

@@ -102,7 +102,7 @@ def _generation(record: Record) -> dict[str, Any]:
             "llm.response.model_name": attributes.get(semconv.GEN_AI_RESPONSE_MODEL),
         }
     )
-    provider = said.first(attributes, semconv.GEN_AI_PROVIDER_NAME, "gen_ai.system")
+    provider = attributes.get(semconv.GEN_AI_PROVIDER_NAME)
     if isinstance(provider, str):
         server, system = _PROVIDERS.get(provider, (provider, None))
         added["llm.provider"] = server
@@ -166,9 +166,9 @@ def _retrieval(record: Record) -> dict[str, Any]:
 
 
 def _embedding(record: Record) -> dict[str, Any]:
+    texts = _texts(record.meaning.input) or [m.content for m in chat.sent(record) if m.content]
     added: dict[str, Any] = {
-        f"embedding.embeddings.{number}.embedding.text": text
-        for number, text in enumerate(_texts(record.meaning.input))
+        f"embedding.embeddings.{number}.embedding.text": text for number, text in enumerate(texts)
     }
     if record.meaning.model is not None:
         added["embedding.model_name"] = record.meaning.model

@@ -17,27 +17,10 @@ _NOTHING: Final[tuple[Any, ...]] = (None, {})
 _REQUEST: Final = "gen_ai.request."
 _NOT_PARAMETERS: Final = frozenset({semconv.GEN_AI_REQUEST_MODEL, semconv.GEN_AI_REQUEST_STREAM})
 _USAGE: Final = {
-    "cache_read": (
-        semconv.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS,
-        "llm.token_count.prompt_details.cache_read",
-        "gen_ai.usage.cache_read_input_tokens",
-    ),
-    "cache_write": (
-        semconv.GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS,
-        "llm.token_count.prompt_details.cache_write",
-        "gen_ai.usage.cache_creation_input_tokens",
-    ),
-    "reasoning": (
-        semconv.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS,
-        "llm.token_count.completion_details.reasoning",
-        "gen_ai.usage.reasoning_tokens",
-    ),
-    "total": (
-        semconv.OBSERVATION_USAGE_TOTAL_TOKENS,
-        "llm.token_count.total",
-        "gen_ai.usage.total_tokens",
-        "llm.usage.total_tokens",
-    ),
+    "cache_read": semconv.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS,
+    "cache_write": semconv.GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS,
+    "reasoning": semconv.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS,
+    "total": semconv.OBSERVATION_USAGE_TOTAL_TOKENS,
 }
 
 
@@ -86,9 +69,9 @@ def usage(record: Record) -> dict[str, int]:
     found: dict[str, int] = known(
         {"input": record.meaning.input_tokens, "output": record.meaning.output_tokens}
     )
-    for part, names in _USAGE.items():
-        count = first(record.attributes, *names)
-        if type(count) is int:
+    for part, name in _USAGE.items():
+        count = record.attributes.get(name)
+        if type(count) is int and count:
             found[part] = count
     if "total" not in found and ("input" in found or "output" in found):
         found["total"] = found.get("input", 0) + found.get("output", 0)
@@ -97,15 +80,11 @@ def usage(record: Record) -> dict[str, int]:
 
 def parameters(record: Record) -> dict[str, Any]:
     """Return with which parameters a model was asked, as `temperature`."""
-    found = {
+    return {
         key[len(_REQUEST) :]: list(value) if isinstance(value, tuple) else value
         for key, value in record.attributes.items()
         if key.startswith(_REQUEST) and key not in _NOT_PARAMETERS
     }
-    if not found:
-        given = decoded(record.attributes.get("llm.invocation_parameters"))
-        found = dict(given) if isinstance(given, Mapping) else {}
-    return found
 
 
 def decoded(value: Any) -> Any:
