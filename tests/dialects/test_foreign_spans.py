@@ -13,7 +13,8 @@ from support.records import recorded
 AGENTS = [f"langchain-{name}" for name in ("gen_ai", "langfuse", "openinference", "traceloop")]
 CLIENTS = [f"openai-{name}" for name in ("gen_ai", "openinference", "traceloop")]
 QUESTION, ANSWER = "What is the capital of France?", "It is Paris."
-MODELS = {"fake-1", "gpt-4o", "unknown"}  # the last one is asked for, and refused
+# OpenInference names the one that answered; the last one is asked for, and refused.
+MODELS = {"fake-1", "gpt-4o", "gpt-4o-2026-01-01", "unknown"}
 NAMES = {
     "openinference": {
         "kind": "openinference.span.kind",
