@@ -84,14 +84,14 @@ def translate(
             facts.append(attribute)
         if attribute.startswith(SPREAD):
             spread.update(prefix for prefix in SPREAD if attribute.startswith(prefix))
-    if not (found or facts or spread or said or kind):
+    model = semconv.GEN_AI_REQUEST_MODEL
+    if not (found or facts or spread or said or kind or model in attributes):
         return None
     for prefix in spread:
         _note(found, index.get(prefix, ()))
     _note(found, index.get(SPAN_NAME, ()))
     translation = Translation(content={k: v for k, v in said.items() if k not in attributes})
     _Reading(name, attributes, translation).take(found)
-    model = semconv.GEN_AI_REQUEST_MODEL
     if kind is None and (model in attributes or model in translation.copied):
         kind = "generation"
     if kind is not None:

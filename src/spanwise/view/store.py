@@ -22,6 +22,7 @@ import orjson
 from spanwise.view.lines import Observation, as_mapping, as_text, as_texts, as_time, dump, parse
 
 _FILE: Final = re.compile(r"(traces|observations)(?:_([0-9]{8})(?:_([0-9]{1,9}))?)?\.jsonl")
+_MODEL_CALLS: Final = ("generation", "embedding", "reranker")
 _NEVER: Final = datetime.max.replace(tzinfo=timezone.utc)
 
 
@@ -38,7 +39,8 @@ class Trace:
         user_ids, account_ids, session_ids: all that occur, those of the root first.
         service: `service.name` of the resource.
         prompt_tokens, completion_tokens, total_tokens: sums that count an observation only if
-            nothing below it has tokens, for a parent repeats what its descendants used.
+            nothing below it has tokens, for a parent repeats what its descendants used; one that
+            is a call of a model itself, only if nothing of its type below it has.
         line: the trace's first line as one JSON object, an empty one where it has none.
     """
 
@@ -241,16 +243,20 @@ def _walk(roots: Sequence[Observation]) -> Iterator[tuple[int, Observation]]:
 
 def _tokens(ordered: Sequence[Observation]) -> tuple[int, int, int]:
     prompt = completion = total = 0
-    carriers: set[str] = set()
+    # Which types told of tokens at or below an observation.
+    told: dict[str, set[str]] = {}
     # Children come behind their parents, so from the end they come first.
     for observation in reversed(ordered):
-        is_repeated = any(child.id in carriers for child in observation.children)
-        if observation.total_tokens and not is_repeated:
-            prompt += observation.prompt_tokens or 0
-            completion += observation.completion_tokens or 0
-            total += observation.total_tokens
-        if observation.total_tokens or is_repeated:
-            carriers.add(observation.id)
+        below: set[str] = set().union(*(told[child.id] for child in observation.children))
+        is_model_call = observation.type in _MODEL_CALLS
+        is_repeated = observation.type in below if is_model_call else bool(below)
+        if observation.total_tokens:
+            if not is_repeated:
+                prompt += observation.prompt_tokens or 0
+                completion += observation.completion_tokens or 0
+                total += observation.total_tokens
+            below.add(observation.type)
+        told[observation.id] = below
     return prompt, completion, total
 
 
