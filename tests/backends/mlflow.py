@@ -21,7 +21,7 @@ _TYPES = {"retrieval": "RETRIEVER", "generation": "CHAT_MODEL"}
 _OTHER_TYPES = {
     "openinference": {"span": "CHAIN", "generation": "LLM"},
     "langfuse": {"span": "UNKNOWN"},
-    "traceloop": {"chain": "WORKFLOW", "span": "TASK", "retrieval": "TASK"},
+    "traceloop": {"chain": "TASK", "span": "TASK", "retrieval": "TASK"},
     "": {"chain": None, "span": None, "retrieval": None},
 }
 # Traceloop says of a model's call which messages went to it, not which arguments.

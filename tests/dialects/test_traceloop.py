@@ -19,7 +19,7 @@ def added(attributes, **options):
     [
         ("agent", "agent"),
         ("tool", "tool"),
-        ("chain", "workflow"),
+        ("chain", "task"),
         ("interaction", "workflow"),
         ("span", "task"),
         ("retrieval", "task"),

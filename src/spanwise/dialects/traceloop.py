@@ -14,12 +14,7 @@ if TYPE_CHECKING:
 # What belongs together: a span that has one of them is not given the others.
 FAMILIES: Final = ("gen_ai.prompt.", "gen_ai.completion.")
 
-_KINDS: Final = {
-    "agent": "agent",
-    "chain": "workflow",
-    "interaction": "workflow",
-    "tool": "tool",
-}
+_KINDS: Final = {"agent": "agent", "interaction": "workflow", "tool": "tool"}
 # Calls of a model are no entities, but requests of a type.
 _REQUESTS: Final = {"embedding": "embedding", "generation": "chat", "reranker": "rerank"}
 _PROPERTIES: Final = "traceloop.association.properties"
