@@ -270,14 +270,16 @@ def test_an_unknown_name_is_an_error_that_lists_the_known_ones(distributions, na
     assert all(name in text for name in loading.installed())
 
 
-def test_one_that_the_program_turned_on_is_left_alone(distributions):
-    """It has the provider of the program's choice, and is the program's to turn off."""
+@pytest.mark.parametrize("preferred", ["opentelemetry-", "openinference-"])
+def test_one_that_the_program_turned_on_is_left_alone(distributions, preferred):
+    """It has the provider of the program's choice; another one would see all once more."""
+    other = distributions.install("openinference-instrumentation-acme", ("acme",))
     module = distributions.install("opentelemetry-instrumentation-acme", ("acme",))
     instrumentor = __import__(module).Instrumentor()
     instrumentor.instrument(tracer_provider=None)
-    configure(instrument=["acme"])
+    configure(instrument=["acme"], instrumentor_preference=[preferred])
     spanwise.shutdown()
-    assert ["on"] == distributions.happened(module)
+    assert (["on"], []) == (distributions.happened(module), distributions.happened(other))
 
 
 @pytest.mark.parametrize("spelled", ["ac-me", "ac_me", "AcMe"])

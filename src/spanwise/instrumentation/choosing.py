@@ -53,6 +53,12 @@ class Choice:
     left: tuple[EntryPoint, ...]
     skipped: tuple[tuple[EntryPoint, Conflict], ...]
 
+    @property
+    def all(self) -> tuple[EntryPoint, ...]:
+        """All that are installed for the library."""
+        used = () if self.used is None else (self.used,)
+        return (*(point for point, _ in self.skipped), *used, *self.left)
+
 
 def library(name: str) -> str:
     """Return what tells the library of an instrumentor from others, whoever named it."""

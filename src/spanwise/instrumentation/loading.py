@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
@@ -66,7 +67,7 @@ def load(wanted: bool | tuple[str, ...], provider: Any) -> None:
             del running[name]
             _turn_off(name, loaded)
     for name, choice in chosen.items():
-        if name not in running and choice.used is not None:
+        if name not in running and choice.used is not None and not _is_the_programs(choice):
             loaded_now = _turned_on(name, choice.used, provider, mode)
             if loaded_now is not None:
                 running[name] = loaded_now
@@ -112,12 +113,24 @@ def _tell(choice: Choice, *, is_named: bool) -> None:
         _guard.warn(f"instrument.{choice.name}.versions", text)
 
 
+def _is_the_programs(choice: Choice) -> bool:
+    """Return whether the program itself turned one on for the library, whichever it prefers.
+
+    That one has the provider of the program's choice, and a second one would see all once more.
+    """
+    for point in choice.all:
+        made = getattr(getattr(sys.modules.get(point.module), point.attr, None), "_instance", None)
+        if getattr(made, "is_instrumented_by_opentelemetry", False):
+            found = distribution_of(point)
+            _guard.logger.debug("%s is instrumented by the program, with %s", choice.name, found)
+            return True
+    return False
+
+
 def _turned_on(name: str, point: EntryPoint, provider: Any, mode: str | None) -> Loaded | None:
     try:
         content.answer()
         instrumentor = point.load()()
-        if getattr(instrumentor, "is_instrumented_by_opentelemetry", False):
-            return None  # by the application, with the provider of its choice
         gaps = _GAPS[name](instrumentor) if name in _GAPS else None
         # What it needs was looked at already, and all that is missing may be a name.
         instrumentor.instrument(tracer_provider=provider, skip_dep_check=True)
