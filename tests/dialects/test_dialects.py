@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 import spanwise
@@ -81,6 +83,21 @@ def test_what_is_sent_is_masked_and_holds_content_only_if_asked_to(
     assert 4 == len(receiver.spans())
     assert [] == [text for text in texts if SECRET in text or "hidden-1" in text]
     assert capture_content is any("contents" in text for text in texts)
+
+
+@pytest.mark.parametrize("name", dialects.DIALECTS)
+def test_a_secret_that_is_escaped_in_a_third_partys_text_is_not_brought_out(name):
+    """Texts that a dialect takes apart were masked as what they say."""
+    text = json.dumps([{"role": "user", "parts": [{"type": "text", "content": SECRET}]}])
+    attributes = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.input.messages": text.replace("a1", "\\u0061\\u0031"),
+        "gen_ai.system_instructions": text.replace("sk-", "\\u0073k-"),
+        "gen_ai.tool.definitions": json.dumps([{"name": "x", "api_key": "hidden-1"}]),
+    }
+    added, _ = dialects.load(name)(record_of(attributes, scope="other"))
+    assert SECRET not in str(added)
+    assert "hidden-1" not in str(added)
 
 
 @pytest.mark.parametrize("name", dialects.DIALECTS)
