@@ -8,6 +8,7 @@ overwrites what the span says already. Loaded when a destination asks for it.
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,7 +27,8 @@ def load(name: str) -> Dialect:
     """Return the dialect of this name, one of DIALECTS."""
     module = importlib.import_module(f"spanwise.dialects.{name}")
     translate: Dialect = module.translate
-    families: tuple[str, ...] = getattr(module, "FAMILIES", ())
+    prefixes: tuple[str, ...] = getattr(module, "FAMILIES", ())
+    families = re.compile("|".join(map(re.escape, prefixes))) if prefixes else None
 
     def only_new(record: Record) -> Translation:
         try:
@@ -43,19 +45,21 @@ def load(name: str) -> Dialect:
 
 
 def new_to(
-    added: Mapping[str, Any], present: Mapping[str, Any], families: tuple[str, ...] = ()
+    added: Mapping[str, Any], present: Mapping[str, Any], families: re.Pattern[str] | None = None
 ) -> Mapping[str, Any]:
     """Return what is added without what is there already.
 
     Args:
         added: attributes of the vocabulary.
         present: what the span says.
-        families: prefixes of attributes that belong together, as a value and its form, or the
+        families: beginnings of attributes that belong together, as a value and its form, or the
             parts of one message: where one of them is there, none is added.
     """
-    if added.keys().isdisjoint(present) and not any(key.startswith(families) for key in present):
+    told: tuple[str, ...] = ()
+    if families is not None:
+        told = tuple({match[0] for key in present if (match := families.match(key))})
+    if not told and added.keys().isdisjoint(present):
         return added
-    told = tuple(family for family in families if any(key.startswith(family) for key in present))
     return {
         key: value
         for key, value in added.items()
