@@ -19,6 +19,7 @@ MATRIX = frozenset(
         "test_responses",
         "test_servers",
         "test_several_destinations",
+        "test_spool_only",
     }
 )
 
