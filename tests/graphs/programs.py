@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import operator
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Final, TypedDict
 
+from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel, FakeListLLM
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.retrievers import BaseRetriever
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
@@ -289,6 +292,46 @@ def text_model() -> None:
     FakeListLLM(responses=["Paris"]).invoke("The capital?")
 
 
+class Atlas(BaseRetriever):
+    """What it calls belongs below it."""
+
+    def _get_relevant_documents(self, query, *, run_manager):
+        return [Document(look_up(query))]
+
+
+def retrieving() -> None:
+    with spanwise.observe("twice", type="chain"):
+        Atlas().invoke("France")
+        asyncio.run(Atlas().ainvoke("France"))
+
+
+def steps_left_early() -> None:
+    steps = ChatPromptTemplate.from_template("Where is {place}?") | model() | StrOutputParser()
+    for _ in steps.stream({"place": "Lyon"}):
+        break
+
+
+def cancelled() -> None:
+    async def run() -> None:
+        is_waiting = asyncio.Event()
+
+        async def wait(state: State) -> State:
+            is_waiting.set()
+            await asyncio.sleep(60)
+            return {}
+
+        graph = StateGraph(State)
+        graph.add_node("wait", wait)
+        graph.add_edge(START, "wait")
+        running = asyncio.create_task(graph.compile(name="Slow").ainvoke({}, THREAD))
+        await is_waiting.wait()
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+    asyncio.run(run())
+
+
 # Those that need no more than langgraph, and so are run without langchain, too.
 OF_LANGGRAPH: Final[tuple[Callable[[], None], ...]] = (
     invoke,
@@ -303,6 +346,9 @@ OF_LANGGRAPH: Final[tuple[Callable[[], None], ...]] = (
     session_given,
     chain_of_steps,
     text_model,
+    retrieving,
+    steps_left_early,
+    cancelled,
 )
 OF_LANGCHAIN: Final[tuple[Callable[[], None], ...]] = (
     agent_invoke,

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
+from opentelemetry import context as context_api
 from opentelemetry.context import _RUNTIME_CONTEXT
 
 from spanwise import _guard, _identity
@@ -24,6 +25,8 @@ _PREPARES: Final = "_set_config_context"
 _PREPARING: Final = ("langchain_core.runnables.config", "langgraph._internal._runnable")
 _MANAGERS: Final = "langchain_core.callbacks.manager"
 _MODELS: Final = "langchain_core.language_models.chat_models"
+_RETRIEVERS: Final = "langchain_core.retrievers"
+_RETRIEVING: Final = context_api.create_key("spanwise-langchain-retrieving")
 
 
 class Frames:
@@ -40,10 +43,10 @@ class Frames:
         self._placed: list[tuple[Any, str, Any, Any]] = []
 
     def place(self) -> None:
-        """Wrap what prepares the contexts, and the calls of models."""
+        """Wrap what prepares the contexts, and the calls of models and retrievers."""
+        managers = importlib.import_module(_MANAGERS)
         if sys.version_info < (3, 11):
-            manager = importlib.import_module(_MANAGERS).AsyncCallbackManager
-            self._wrap(manager, "on_chain_start", self._started_in_a_task)
+            self._wrap(managers.AsyncCallbackManager, "on_chain_start", self._started_in_a_task)
         if self._is_last_resort:
             return
         for path in _PREPARING:
@@ -52,6 +55,11 @@ class Frames:
         model = importlib.import_module(_MODELS).BaseChatModel
         self._wrap(model, "_generate_with_cache", self._generated)
         self._wrap(model, "_agenerate_with_cache", self._generated_async)
+        retriever = importlib.import_module(_RETRIEVERS).BaseRetriever
+        self._wrap(retriever, "invoke", self._retrieved)
+        self._wrap(retriever, "ainvoke", self._retrieved_async)
+        self._wrap(managers.CallbackManager, "on_retriever_start", self._retrieving)
+        self._wrap(managers.AsyncCallbackManager, "on_retriever_start", self._retrieving_async)
 
     def remove(self) -> None:
         """Put back what was there; what another one wrapped since stays as it is."""
@@ -120,3 +128,47 @@ class Frames:
                     _identity.give_back(token)
 
         return generate
+
+    def _retrieved(self, original: Any) -> Callable[..., Any]:
+        """Give the caller's context back after a retriever, whose start attaches its own."""
+
+        def invoke(retriever: Any, *args: Any, **kwargs: Any) -> Any:
+            token = _attach_mark()
+            try:
+                return original.__get__(retriever)(*args, **kwargs)
+            finally:
+                _identity.give_back(token)
+
+        return invoke
+
+    def _retrieved_async(self, original: Any) -> Callable[..., Any]:
+        async def ainvoke(retriever: Any, *args: Any, **kwargs: Any) -> Any:
+            token = _attach_mark()
+            try:
+                return await original.__get__(retriever)(*args, **kwargs)
+            finally:
+                _identity.give_back(token)
+
+        return ainvoke
+
+    def _retrieving(self, original: Any) -> Callable[..., Any]:
+        def start(manager: Any, *args: Any, **kwargs: Any) -> Any:
+            return self._begun(original.__get__(manager)(*args, **kwargs))
+
+        return start
+
+    def _retrieving_async(self, original: Any) -> Callable[..., Any]:
+        async def start(manager: Any, *args: Any, **kwargs: Any) -> Any:
+            return self._begun(await original.__get__(manager)(*args, **kwargs))
+
+        return start
+
+    def _begun(self, started: Any) -> Any:
+        if _RUNTIME_CONTEXT.get_current().get(_RETRIEVING):
+            self._attach(getattr(started, "run_id", None))
+        return started
+
+
+def _attach_mark() -> Any:
+    marked = context_api.set_value(_RETRIEVING, True, _RUNTIME_CONTEXT.get_current())
+    return _RUNTIME_CONTEXT.attach(marked)

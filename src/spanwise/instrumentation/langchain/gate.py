@@ -39,6 +39,7 @@ _ENDS: Final = {
     "on_tool_error": "on_tool_end",
     "on_retriever_error": "on_retriever_end",
 }
+_CHUNK: Final = "on_llm_new_token"
 # Told by LangGraph to every handler, and missing in some: each time a warning is logged.
 _OF_GRAPHS: Final = ("on_interrupt", "on_resume")
 
@@ -75,7 +76,7 @@ class Gate:
 
     def place(self) -> None:
         """Have what LangChain tells the handler come here first."""
-        for event in (*_STARTS, *_ENDS, *_ENDS.values()):
+        for event in (*_STARTS, *_ENDS, *_ENDS.values(), _CHUNK):
             self._originals[event] = getattr(self._handler, event)
         for event in _STARTS:
             setattr(self._handler, event, partial(self._started, event))
@@ -83,6 +84,7 @@ class Gate:
             setattr(self._handler, end, partial(self._ended, end))
             setattr(self._handler, event, partial(self._failed, event))
 
+        setattr(self._handler, _CHUNK, self._went_on)
         for event in _OF_GRAPHS:
             if not hasattr(self._handler, event):
                 setattr(self._handler, event, _ignore)
@@ -153,6 +155,12 @@ class Gate:
         if self._known.attaches and run.type == "chain":
             opened.has_own_content = True
             write_content(span, INPUT, args[1])
+
+    def _went_on(self, *args: Any, **given: Any) -> Any:
+        with _guard.guard("langchain.token"):
+            if self._known.span(given["run_id"]) is None:
+                return None  # ended already, with what it belonged to
+        return self._originals[_CHUNK](*args, **given)
 
     def _ended(self, event: str, *args: Any, **given: Any) -> Any:
         opened = self._closed(given.get("run_id"))
