@@ -11,9 +11,12 @@ LANGFUSE := .venvs/langfuse-5.0.4
 
 # Where LangGraph is, and LangChain is not.
 LANGGRAPH := .venvs/langgraph
+# The instrumentors whose spans are stored in tests/data, and earlier releases of some.
+INSTRUMENTORS := .venvs/instrumentors
+EARLIER := .venvs/instrumentors-earlier
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit test-slow test-all test-brixo test-langgraph test-langfuse test-cli test-backends test-collector bench-faults generate changelog clean
+.PHONY: help demo test check unit test-slow test-all test-brixo test-langgraph test-langfuse test-pairs record-spans test-cli test-backends test-collector bench-faults generate changelog clean
 
 help:  ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -55,6 +58,14 @@ test-collector: $(TESTED)  ## Send through a real Collector, made with Go or giv
 test-backends: $(TESTED)  ## Send one program's traces to Phoenix and MLflow, and compare what they show
 	PYTHONPATH=tests $(BIN)/python -m backends
 
+test-pairs: $(INSTRUMENTORS)/.installed  ## Every pair of instrumentors at work: are a call's tokens counted once
+	PYTHONPATH=src:tests $(INSTRUMENTORS)/bin/python -m foreign_spans.live
+
+record-spans: $(TESTED) $(INSTRUMENTORS)/.installed $(EARLIER)/.installed  ## Record the instrumentors' spans anew, and what they mean
+	PYTHONPATH=tests $(INSTRUMENTORS)/bin/python -m foreign_spans
+	PYTHONPATH=tests $(EARLIER)/bin/python -m foreign_spans --earlier
+	PYTHONPATH=tests $(BIN)/python -m foreign_spans.meanings
+
 test-cli: $(TESTED)  ## The published FluxLoop CLI on this project, beside the published SDK
 	PYTHONPATH=tests $(BIN)/python -m cli_compat
 
@@ -73,6 +84,16 @@ clean:  ## Remove what was installed and cached
 $(BRIXO)/.installed: tests/compat/brixo_requirements.txt
 	test -x $(BRIXO)/bin/python || $(PYTHON) -m venv $(BRIXO)
 	$(BRIXO)/bin/python -m pip install -q --disable-pip-version-check -r $<
+	touch $@
+
+$(INSTRUMENTORS)/.installed: tests/foreign_spans/requirements.txt pyproject.toml
+	test -x $(INSTRUMENTORS)/bin/python || $(PYTHON) -m venv $(INSTRUMENTORS)
+	$(INSTRUMENTORS)/bin/python -m pip install -q --disable-pip-version-check -r $< -e .
+	touch $@
+
+$(EARLIER)/.installed: tests/foreign_spans/requirements_earlier.txt
+	test -x $(EARLIER)/bin/python || $(PYTHON) -m venv $(EARLIER)
+	$(EARLIER)/bin/python -m pip install -q --disable-pip-version-check -r $<
 	touch $@
 
 $(LANGFUSE)/.installed: tests/compat/langfuse_requirements.txt

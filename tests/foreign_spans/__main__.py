@@ -25,8 +25,12 @@ _LONGEST = 300
 _RECORDED = ("openinference-", "opentelemetry-instrumentation-", "langfuse", "langchain", "openai")
 
 
-def names() -> list[str]:
+def names(*, earlier: bool = False) -> list[str]:
     """Return what is recorded: `<library>-<vocabulary>`, or two vocabularies for a pair."""
+    if earlier:
+        return [
+            f"{library}-{name}" for library, held in instrumentors.EARLIER.items() for name in held
+        ]
     frameworks = [*instrumentors.CLASSES["langchain"], "langfuse"]
     providers = list(instrumentors.CLASSES["openai"])
     return [
@@ -92,14 +96,17 @@ def _versions() -> dict[str, str]:
 
 def main() -> int:
     """Record what is named, or everything; return the exit code."""
-    if len(sys.argv) > 1:
-        for name in sys.argv[1:]:
-            record(name)
+    earlier = sys.argv[1:] == ["--earlier"]
+    if sys.argv[1:] and not earlier:
+        record(sys.argv[1])
+    variables = (
+        instrumentors.VARIABLES if earlier else instrumentors.VARIABLES | instrumentors.TODAY
+    )
     failed = []
-    for name in names():
+    for name in names(earlier=earlier):
         done = subprocess.run(
             [sys.executable, "-m", "foreign_spans", name],
-            env={**os.environ, **instrumentors.VARIABLES},
+            env={**os.environ, **variables},
             capture_output=True,
             text=True,
             timeout=180,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
 from typing import Any, Final
 
 # The module and class of each, by the library that it instruments and the vocabulary it writes.
@@ -19,9 +18,19 @@ CLASSES: Final = {
         "traceloop": ("opentelemetry.instrumentation.openai", "OpenAIInstrumentor"),
     },
 }
-VARIABLES: Final = {
+# Earlier releases and forms of the same, in an environment of their own.
+EARLIER: Final = {
+    "langchain": {"traceloop_0": CLASSES["langchain"]["traceloop"]},
+    "openai": {
+        "openai_v2": ("opentelemetry.instrumentation.openai_v2", "OpenAIInstrumentor"),
+        "traceloop_0": CLASSES["openai"]["traceloop"],
+    },
+}
+TODAY: Final = {
     "OTEL_SEMCONV_STABILITY_OPT_IN": "gen_ai_latest_experimental",
     "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "span_only",
+}
+VARIABLES: Final = {
     "TRACELOOP_TELEMETRY": "false",  # which sends what is run to its maker
     "LANGFUSE_PUBLIC_KEY": "pk-lf-1",
     "LANGFUSE_SECRET_KEY": "sk-lf-1",
@@ -35,7 +44,7 @@ def turn_on(library: str, vocabulary: str, provider: Any) -> list[Any]:
     """Turn one instrumentor on; return callback handlers that the program has to pass itself."""
     if vocabulary == "langfuse":
         return [langfuse_handler(provider)] if library == "langchain" else []
-    module, name = CLASSES[library][vocabulary]
+    module, name = (CLASSES[library] | EARLIER[library])[vocabulary]
     getattr(importlib.import_module(module), name)().instrument(tracer_provider=provider)
     return []
 
@@ -51,6 +60,3 @@ def langfuse_handler(provider: Any) -> Any:
     """Return Langfuse's callback handler for LangChain."""
     langfuse_client(provider)
     return importlib.import_module("langfuse.langchain").CallbackHandler()
-
-
-Program = Callable[[Any, list[Any]], None]

@@ -67,6 +67,8 @@ def replay(steps: list[dict[str, Any]], provider: Any) -> None:
     for step in steps:
         if "start" in step:
             number = step["start"]
+            if number not in ends:
+                continue  # its instrumentor never ended it
             above = spans.get(step["parent"], INVALID_SPAN)
             tracer = provider.get_tracer(ends[number]["scope"])
             spans[number] = tracer.start_span(

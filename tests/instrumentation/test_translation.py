@@ -17,7 +17,7 @@ from support.receiver import attributes
 QUESTION = "What is the capital of France?"
 GOLDEN = json.loads(meanings.GOLDEN.read_text())
 LANGCHAIN = ("gen_ai", "openinference", "traceloop", "langfuse")
-OPENAI = ("gen_ai", "openinference", "traceloop")
+OPENAI = ("gen_ai", "openinference", "traceloop", "traceloop_0")
 
 
 def of_type(lines, kind):
