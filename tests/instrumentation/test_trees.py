@@ -125,6 +125,27 @@ def test_turned_off_nothing_of_it_is_left(instrumented: Files, tmp_path: Path):
     assert {"look_up", "draft", "capital in the atlas"} == names
 
 
+def test_content_that_is_not_recorded_is_in_no_file(instrumented: Files):
+    """Neither states, nor messages, nor what tools are given and return."""
+    spanwise.configure(capture_content=False)
+    programs.travel().invoke({"question": "a private matter"}, programs.THREAD)
+    spanwise.flush()
+    text = instrumented.text()
+    assert '"conclude"' in text
+    assert [] == [word for word in ("private", "Paris", "Lyon") if word in text]
+
+
+def test_a_secret_in_a_state_is_masked(instrumented: Files):
+    """By the name of its key and by its own shape, whoever wrote it into a span."""
+    key = "sk-proj-" + "Zq7" * 12
+    state = {"question": f"Use {key}", "found": [f"Authorization: Bearer {key}"]}
+    programs.travel().invoke(state, programs.THREAD)
+    spanwise.flush()
+    text = instrumented.text()
+    assert "Use ***" in text
+    assert key not in text
+
+
 def test_every_stored_tree_is_of_a_program():
     """A tree without its program would never be compared."""
     assert {mode.__name__ for mode in MODES} == {path.stem for path in TREES.glob("*.txt")}
