@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = ROOT / ".venvs"
-INSTALL_TIMEOUT_S = 900
+INSTALL_TIMEOUT_S = 1800
 
 # Phoenix asks for 3.11; the programs themselves run on whatever Python this is.
 _OLDEST = (3, 11)
