@@ -249,8 +249,8 @@ MODULES = """
 _arguments _calls _encoding _exceptions _guard _hooks _identity _ids _masking _media _observation
 _operation _provider _raw_fields _sampling _secret_assignments _secret_forms _secret_names _state
 _straddling _stream _threads _usage _value_kinds export.call_recordings export.jsonl_files
-export.lines export.media_files export.record instrumentation.vocabulary processors.delegating
-processors.open_spans
+export.lines export.media_files export.record instrumentation.translation
+instrumentation.vocabulary processors.delegating processors.open_spans processors.token_counts
 """.split()
 # Called by the program or by OpenTelemetry: what is replaced here is the guard itself.
 ENTRIES = frozenset(

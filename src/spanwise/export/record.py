@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, StatusCode
 
-from spanwise import _state, semconv
+from spanwise import _guard, _state, semconv
 from spanwise._encoding import Encoder
 from spanwise._masking import Masker, Part
 from spanwise._media import SMALLEST, Allowance, Keeper, describe_bytes, in_text
@@ -180,9 +180,7 @@ def make_record(
     )
     name = masker.text(valid(span.name))
     if not is_ours:
-        said = translation.translate(name, attributes, [(e.name, e.attributes) for e in events])
-        if said is not None:
-            attributes |= _encoded(said, masker, capture_content=capture_content)
+        attributes |= _in_our_words(name, attributes, events, masker, capture_content)
     if not capture_content:
         attributes = without_content(attributes)
         events = tuple(_without_content(event) for event in events)
@@ -294,20 +292,31 @@ def _without_content(event: Event) -> Event:
     return replace(event, attributes={} if is_content else without_content(event.attributes))
 
 
-def _encoded(
-    said: translation.Translation, masker: Masker, *, capture_content: bool
+def _in_our_words(
+    name: str,
+    attributes: Mapping[str, Any],
+    events: tuple[Event, ...],
+    masker: Masker,
+    capture_content: bool,
 ) -> dict[str, Any]:
-    """Return what a third party's span says in our words, as attributes.
+    """Return what a third party's span says in words of its own, as attributes of ours.
 
     What stood in a text, with its own escapes, could not be seen while the text was masked.
     """
-    encoded = said.copied
-    if said.decoded:
-        encoded |= masked_attributes(said.decoded, masker)
-    if said.content and capture_content:
-        encoder = _encoder(masker)
-        encoded |= {key: _json_text(value, encoder) for key, value in said.content.items()}
-    return encoded
+    try:
+        said = translation.translate(name, attributes, [(e.name, e.attributes) for e in events])
+        if said is None:
+            return {}
+        added = said.copied
+        if said.decoded:
+            added |= masked_attributes(said.decoded, masker)
+        if said.content and capture_content:
+            encoder = _encoder(masker)
+            added |= {key: _json_text(value, encoder) for key, value in said.content.items()}
+    except Exception as error:  # noqa: BLE001 - the span is written in its own words at least
+        _guard.swallow("vocabulary", error)
+        return {}
+    return added
 
 
 def _json_text(value: Any, encoder: Encoder) -> str:

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from spanwise import semconv
+from spanwise import _guard, semconv
 from spanwise.export.record import Record
 from spanwise.instrumentation.vocabulary import COUNTS
 from spanwise.processors.open_spans import OpenSpan
@@ -77,6 +77,13 @@ class TokenCounts:
 
     def once(self, record: Record, opened: OpenSpan | None) -> Record:
         """Return the record of a span that has ended, without counts that were told before."""
+        try:
+            return self._once(record, opened)
+        except Exception as error:  # noqa: BLE001 - the span is written as it is
+            _guard.swallow("token_counts", error)
+            return record
+
+    def _once(self, record: Record, opened: OpenSpan | None) -> Record:
         attributes = record.attributes
         counts = (attributes.get(_INPUT), attributes.get(_OUTPUT))
         if not (counts[0] or counts[1] or attributes.get(_TOTAL)):
