@@ -20,6 +20,7 @@ from opentelemetry.sdk.environment_variables import OTEL_EXPORTER_OTLP_PROTOCOL
 
 from spanwise import _configure, _state
 from spanwise._environment import CONFIG_FILE, Environment
+from spanwise.instrumentation import choosing
 
 _TRACING: Final = "_init_tracing"  # called with keywords by the configurator
 _DEFAULT_PROTOCOL: Final = "http/protobuf"
@@ -32,10 +33,14 @@ class SpanwiseDistro(BaseDistro):  # type: ignore[misc]  # its module has no typ
         _state.distro_defaults["instrument"] = True
 
     def load_instrumentor(self, entry_point: Any, **kwargs: Any) -> None:
-        """Leave an instrumentor to the configurator, which has loaded those that are wanted."""
+        """Leave an instrumentor to the configurator, which has loaded those that are wanted.
+
+        Where another configurator is in force, load it if it is the one for its library.
+        """
         if _state.runtime is None and not _state.is_off:
-            # Another configurator is in force, and has set up something else.
-            super().load_instrumentor(entry_point, **kwargs)
+            used = {choice.used.value for choice in choosing.choices(True) if choice.used}
+            if entry_point.value in used:
+                super().load_instrumentor(entry_point, **kwargs)
 
 
 class SpanwiseConfigurator(_OTelSDKConfigurator):
