@@ -38,7 +38,7 @@ unit: $(TESTED)  ## The quick tests
 	$(BIN)/python -m pytest -q -n 2 -m "not slow"
 
 test-slow: $(TESTED)  ## The tests that take long
-	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/python -m pytest -q -n 2 -m slow
 
 test-all: $(TESTED)  ## The tests on every Python, with the oldest and the newest OpenTelemetry
 	$(BIN)/python tests/every_python.py
