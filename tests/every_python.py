@@ -3,10 +3,10 @@
     python tests/every_python.py [3.10 3.12 ...]
 
 Every Python runs with the newest OpenTelemetry, except the one that `make test` has run with it
-already; the first of them runs with the oldest, too. Each combination gets an environment of its own below `.venvs/`. The oldest release is the
-lower bound in pyproject.toml; the newest is whatever installs today. Lint, types and generated
-files do not depend on the interpreter and are not repeated here; the fault matrix runs with the
-newest of both.
+already; the first of them runs with the oldest, too. Each combination gets an environment of its
+own below `.venvs/`. The oldest release is the lower bound in pyproject.toml; the newest is whatever
+installs today. Lint, types and generated files do not depend on the interpreter and are not
+repeated here; the fault matrix runs with the newest of both.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def main(wanted: list[str]) -> int:
         print("none of the wanted Pythons is here")
         return 1
     versions = list(chosen)
-    here = "%d.%d" % sys.version_info[:2]
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
     combinations = [(v, "newest") for v in versions if v in wanted or v != here]
     combinations.append((versions[0], "oldest"))
     # The fault matrix takes as long as the rest; `make test` runs it on one Python, too.
