@@ -200,6 +200,22 @@ def test_a_third_party_span_with_a_context_of_its_own_making_is_stamped(files):
         assert (line["user_id"], line["session_id"]) == ("jane", "s"), line["name"]
 
 
+def test_the_first_span_of_a_request_is_stamped_by_what_is_around_it(files):
+    """A web framework's instrumentor attaches what the request's headers hold, which begins empty."""
+    inside = spanwise.span(name="inside")(lambda: None)
+    with spanwise.identify(user="jane"):
+        server = trace_api.get_tracer("framework").start_span("GET /", context=Context())
+        token = context_api.attach(trace_api.set_span_in_context(server, Context()))
+        inside()
+        third_party_span("query")
+        context_api.detach(token)
+        server.end()
+    third_party_span("later")
+    said = {line["name"]: identity_of(line) for line in files.observations()}
+    jane = {"user.id": "jane"}
+    assert {"GET /": jane, "inside": jane, "query": jane, "later": {}} == said
+
+
 def test_a_decorated_call_below_a_hand_made_context_is_stamped(files):
     """The context has the parent only; what is decorated is identified all the same."""
     with spanwise.identify(user="jane"):

@@ -202,9 +202,11 @@ class DelegatingSpanProcessor(SpanProcessor):
         parent_context_ids = trace_api.get_current_span(context).get_span_context()
         parent = self._open.get(parent_context_ids.span_id) if parent_context_ids.is_valid else None
         scope = current_scope(context)
-        if scope is None and parent is not None:
-            # Started with a context of its own making: the parent knows who it is for.
-            scope = parent.scope
+        if scope is None:
+            # Started with a context of its own making: the parent knows who it is for, and of a
+            # request's first span whoever is around its start, as that context begins empty.
+            around = context_api.get_current() if parent_context is not None else context
+            scope = parent.scope if parent is not None else current_scope(around)
         kept = True
         if wiring.filtering is not None:
             kept = self._keeps(wiring.filtering, parent, parent_context_ids, span_context, context)
