@@ -38,7 +38,7 @@ _MOST_ABOVE: Final = 1000
 _Key = tuple[int, str, Any, Any]
 
 
-@dataclass
+@dataclass(slots=True)
 class _Call:
     """A model call that was told of.
 
@@ -49,23 +49,21 @@ class _Call:
     """
 
     scopes: set[str]
-    models: set[str]
+    models: set[Any]
     response_id: Any
     start_ns: int
     end_ns: int
 
     def may_be(self, other: _Call) -> bool:
-        """Return whether both may be the same call, their counts being the same."""
-        if self.start_ns >= other.end_ns or other.start_ns >= self.end_ns:
-            return False
-        if self.scopes & other.scopes:
+        """Return whether both may be the same call, of the same counts, the other ending first."""
+        if other.start_ns >= self.end_ns or self.scopes & other.scopes:
             return False
         if self.response_id and other.response_id and self.response_id != other.response_id:
             return False
         return (
             not self.models
             or not other.models
-            or any(_are_alike(one, two) for one in self.models for two in other.models)
+            or any(_are_alike(str(one), str(two)) for one in self.models for two in other.models)
         )
 
 
@@ -102,7 +100,7 @@ class TokenCounts:
         trace_id = span.context.trace_id if span.parent is not None and span.context else 0
         call = _Call(
             scopes={record.scope.name if record.scope is not None else ""},
-            models={str(record.attributes[name]) for name in _MODELS if name in record.attributes},
+            models={record.attributes[name] for name in _MODELS if name in record.attributes},
             response_id=record.attributes.get(semconv.GEN_AI_RESPONSE_ID),
             start_ns=span.start_time or 0,
             end_ns=span.end_time or 0,
@@ -112,11 +110,14 @@ class TokenCounts:
         if len(self._told) > _REMEMBERED:
             self._told.popitem(last=False)
         for other in reversed(alike):
+            if other.end_ns <= call.start_ns:
+                break  # and so had those before it
             if call.may_be(other):
                 other.scopes |= call.scopes
                 return True
         alike.append(call)
-        del alike[:-_MOST_ALIKE]
+        if len(alike) > _MOST_ALIKE:
+            del alike[:-_MOST_ALIKE]
         return False
 
 
