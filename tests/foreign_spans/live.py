@@ -1,7 +1,7 @@
-"""Each pair of instrumentors at work under Spanwise, the model's tokens beside those that are counted.
+"""Each pair of instrumentors at work under Spanwise: what the model used, and what is counted.
 
-    python -m foreign_spans.live                        every pair, each in a process of its own
-    python -m foreign_spans.live pair-gen_ai-traceloop  only this one
+python -m foreign_spans.live                        every pair, each in a process of its own
+python -m foreign_spans.live pair-gen_ai-traceloop  only this one
 """
 
 from __future__ import annotations
