@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from collections import Counter
 
 import pytest
@@ -227,3 +229,33 @@ def test_counts_of_every_vocabulary_are_set_aside(files):
         "langfuse.observation.usage_details",
     } == {key.removeprefix("observation.repeated.") for key in told if ".repeated." in key}
     assert not {key for key in told if key.startswith(("llm.", "langfuse.", "gen_ai.usage"))}
+
+
+def test_two_calls_of_which_only_sums_are_known_are_told_apart_by_them(files):
+    """Beside each other, from two instrumentors, at the same time."""
+    total = "observation.usage.total_tokens"
+    kind = {"observation.type": "generation"}
+    with framework().start_as_current_span("above"):
+        spans = [
+            tracer.start_span(f"call {count}", attributes={**kind, total: count})
+            for tracer, count in ((framework(), 10), (provider(), 20), (provider(), 10))
+        ]
+        for span in spans:
+            span.end()
+    assert 10 + 20 == sum(line.get("total_tokens", 0) for line in files.observations())
+
+
+def test_a_chain_of_spans_that_outlive_their_parents_is_not_held(files):
+    """Each task starts the next one and ends: what is held of those above has a bound."""
+    processor = trace.get_tracer_provider()._spanwise_processor
+    span = provider().start_span("0")
+    first = weakref.ref(processor._open.get(span.get_span_context().span_id))
+    for number in range(1, 2100):
+        below = provider().start_span(str(number), context=trace.set_span_in_context(span))
+        span.end()
+        span = below
+    opened = processor._open.get(span.get_span_context().span_id)
+    assert opened.depth <= 1000
+    gc.collect()
+    assert first() is None
+    span.end()

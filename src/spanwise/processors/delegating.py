@@ -221,7 +221,7 @@ class DelegatingSpanProcessor(SpanProcessor):
         above = self._open.observation_above(parent_context_ids)
         if is_trace and parent_context_ids.is_remote:
             above = None  # it may be there for its trace id alone
-        opened = OpenSpan(scope, is_trace, above, kept, parent)
+        opened = OpenSpan(scope, is_trace, above, kept).below(parent)
         self._open.add(span_context.span_id, opened)
         if wiring.live and kept and span_context.trace_flags.sampled:
             self._begin(span, opened, wiring)

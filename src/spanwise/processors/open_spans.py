@@ -18,6 +18,7 @@ from spanwise._identity import Scope
 
 _REMEMBERED_TRACES = 4096
 _MOST_OPEN = 100_000
+_MOST_ABOVE = 1_000
 
 
 @dataclass
@@ -30,7 +31,7 @@ class OpenSpan:
         observation_above: id of the nearest span above that is an observation; a span that stands
             for its trace is none.
         kept: False for a span of a trace that our sampling leaves out.
-        above: the parent, where it was open when the span started.
+        above: the parent, where it was open when the span started; see `below`.
         told: kinds of work below whose tokens have been told.
         counted: the kind of work that the span was, once it has told its own.
     """
@@ -42,6 +43,17 @@ class OpenSpan:
     above: OpenSpan | None = None
     told: frozenset[str] = frozenset()
     counted: str | None = None
+    depth: int = 0
+
+    def below(self, above: OpenSpan | None) -> OpenSpan:
+        """Remember the parent, and return this span.
+
+        Not without end: where each span outlives the one that it was started by, as in a chain of
+        tasks, the first would be held for as long as the chain goes on.
+        """
+        if above is not None and above.depth < _MOST_ABOVE:
+            self.above, self.depth = above, above.depth + 1
+        return self
 
 
 class OpenSpans:

@@ -33,7 +33,6 @@ _MODEL_CALLS: Final = frozenset({"generation", "embedding", "reranker"})
 
 _REMEMBERED: Final = 1024
 _MOST_ALIKE: Final = 64
-_MOST_ABOVE: Final = 1000
 
 _Key = tuple[int, str, Any, Any]
 
@@ -84,6 +83,8 @@ class TokenCounts:
     def _once(self, record: Record, opened: OpenSpan | None) -> Record:
         attributes = record.attributes
         counts = (attributes.get(_INPUT), attributes.get(_OUTPUT))
+        if counts == (None, None):  # some tell the sum alone, others no sum
+            counts = (None, attributes.get(_TOTAL))
         if not (counts[0] or counts[1] or attributes.get(_TOTAL)):
             return record
         kind = str(attributes.get(semconv.OBSERVATION_TYPE, "span"))
@@ -132,9 +133,7 @@ def _is_told(opened: OpenSpan, kind: str) -> bool:
     if kind in opened.told if kind in _MODEL_CALLS else bool(opened.told):
         return True
     above = opened.above
-    for _ in range(_MOST_ABOVE):
-        if above is None:
-            return False
+    while above is not None:
         if above.counted is not None and (
             above.counted == kind or above.counted not in _MODEL_CALLS
         ):
@@ -148,9 +147,7 @@ def _tell(opened: OpenSpan, kind: str, *, counts: bool) -> None:
     if counts:
         opened.counted = kind
     above = opened.above
-    for _ in range(_MOST_ABOVE):
-        if above is None or kind in above.told:
-            return
+    while above is not None and kind not in above.told:
         above.told |= {kind}
         above = above.above
 
