@@ -15,7 +15,7 @@ import pytest
 
 import spanwise
 from spanwise import Destination, _state
-from spanwise.export import drain, places
+from spanwise.export import places
 from spanwise.export.delivery import Parcel
 from spanwise.export.orphans import orphans
 from spanwise.export.places import Places
@@ -108,8 +108,8 @@ def adopt(folders, report):
 
 def live(root, first, report):
     """Write, begin new segments, deliver some of it and what others left, and end in good order."""
-    spool = Spool(Places(DESTINATION, root), 8 * 150)
-    spool.most_bytes = 1 << 30
+    spool = Spool(Places(DESTINATION, root))
+    spool._segment_bytes = 150
     for n in range(first, first + 14):
         spool.write(line(n))
         report(("ended", n))
@@ -237,6 +237,7 @@ class FileCourier:
     target = "the file"
     most_lines = 7
     most_bytes = 1 << 20
+    linger_s = 0.0
 
     def __init__(self, path):
         self.path = path
@@ -262,9 +263,8 @@ class FileCourier:
 
 def spool_until_killed(root, arrived, first, pipe):
     """Append lines and have them delivered; tell of each by a byte of its own."""
-    drain._LINGER_S = 0.0
-    spooled = SpooledLines(FileCourier(arrived), DESTINATION, root, 8 * 4_000)
-    spooled._drainer._spool.most_bytes = 1 << 30
+    spooled = SpooledLines(FileCourier(arrived), DESTINATION, root)
+    spooled._drainer._spool._segment_bytes = 4_000
     fd = pipe.fileno()
     number = first
     pipe.send("begins")

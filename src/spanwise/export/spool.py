@@ -49,7 +49,6 @@ class Spool:
 
     def __init__(self, places: Places, most_bytes: int = _settings.DEFAULT_MAX_BYTES) -> None:
         self.places = places
-        self.most_bytes = most_bytes
         self._segment_bytes = max(1, min(_SEGMENT_BYTES, most_bytes // 8))
         if places.destination is not None:
             self._cap, self._segment_s = Cap(most_bytes), float("inf")
