@@ -525,7 +525,7 @@ def test_the_batch_processors_variables_are_those_of_the_main_destination():
             {"OTEL_EXPORTER_OTLP_HEADERS": "novalue"},
             "OTEL_EXPORTER_OTLP_HEADERS",
         ),
-        ({"otlp_endpoint": "http://c", "dialects": ["brix"]}, {}, "did you mean 'brixo'"),
+        ({"otlp_endpoint": "http://c", "dialects": ["brix"]}, {}, r"did you mean 'brixo'\? Known are brixo, langfuse, "),
         ({"destinations": [{"endpont": "http://c"}]}, {}, "'endpont'; did you mean 'endpoint'"),
         ({"destinations": [{"headers": {}}]}, {}, "must each have an endpoint"),
         ({"destinations": [7]}, {}, "must be addresses, mappings or Destination"),
@@ -704,3 +704,18 @@ def test_a_spool_dir_that_is_another_users_is_no_error(tmp_path):
         return [str(settings({"spool_dir": path}).spool_dir) for path in (folder, folder / "below")]
 
     assert [str(folder), str(folder / "below")] == in_child(worker)
+
+
+@pytest.mark.parametrize("place", ["environment", ".env"])
+def test_a_variable_that_is_no_setting_is_told_once(monkeypatch, tmp_path, caplog, place):
+    """With the nearest that is one; the program is set up all the same."""
+    if place == ".env":
+        (tmp_path / ".env").write_text("SPANWISE_OTLP_ENDPONT=http://c\n")
+    else:
+        monkeypatch.setenv("SPANWISE_OTLP_ENDPONT", "http://c")
+    monkeypatch.setenv("SPANWISE_TRACEPARENT", "")
+    spanwise.configure()
+    spanwise.configure()
+    where = "" if place == "environment" else " in .env"
+    hint = "is no setting; did you mean 'SPANWISE_OTLP_ENDPOINT'?"
+    assert [f"SPANWISE_OTLP_ENDPONT{where} {hint}"] == [r.getMessage() for r in caplog.records]

@@ -139,6 +139,8 @@ def apply(
         settings = _settings.resolve(merged, environment, defaults)
         # As they were understood, not as they were given: a generator can be read only once.
         named = {name: getattr(settings, name) for name in keywords}
+        for name, fault in _settings.misspelt(environment).items():
+            _guard.warn(name, fault)
         if not settings.enabled or _sdk_is_disabled(environment):
             runtime, _state.runtime = _state.runtime, None
             _state.keywords.update(named)

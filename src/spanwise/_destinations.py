@@ -11,7 +11,7 @@ from spanwise import _guard, _settings
 from spanwise._environment import Environment
 from spanwise._settings import Fault, Settings
 from spanwise.dialects import DIALECTS
-from spanwise.errors import InvalidSettingError, nearest
+from spanwise.errors import InvalidSettingError, nearest, nearest_of_all
 
 TRACES_PATH: Final = "/v1/traces"
 PROTOCOLS: Final = ("http/protobuf", "grpc")
@@ -85,7 +85,7 @@ class Destination:
 def check_dialect(name: str) -> None:
     """Raise Fault for a vocabulary that is not known."""
     if name not in DIALECTS:
-        raise Fault(f"has an unknown dialect {name!r}{nearest(name, DIALECTS)}")
+        raise Fault(f"has an unknown dialect {name!r}{nearest_of_all(name, DIALECTS)}")
 
 
 def exporter_names(environment: Environment) -> tuple[str, ...]:

@@ -51,6 +51,15 @@ class Environment:
         found = self.first(*names)
         return found[0] if found else None
 
+    def origins(self, prefix: str) -> dict[str, str]:
+        """Return where each variable with this prefix was set, by its name."""
+        found: dict[str, str] = {}
+        for layer, where in self._layers:
+            for name, value in layer.items():
+                if name.startswith(prefix) and value.strip():
+                    found.setdefault(name, name + where)
+        return found
+
     def _is_overruled(self, name: str) -> bool:
         is_otels = name.startswith("OTEL_") and not name.startswith(_BESIDE_A_FILE)
         return self._is_declared and is_otels

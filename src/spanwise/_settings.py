@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from spanwise import _guard
 from spanwise._environment import Environment
-from spanwise.errors import InvalidSettingError, UnknownSettingError
+from spanwise.errors import InvalidSettingError, UnknownSettingError, nearest
 
 DEFAULT_TRACES_DIR = Path("traces")
 DEFAULT_MAX_BYTES = 1 << 30
@@ -373,10 +373,22 @@ class SettingsKeywords(TypedDict, total=False):
 
 
 _FIELDS = {field.name: field for field in dataclasses.fields(Settings) if field.metadata}
+# Set by Spanwise itself for the processes that a program starts.
+_NO_SETTINGS = frozenset({"SPANWISE_TRACEPARENT"})
 # The variable of each setting.
 VARIABLES = tuple(f"SPANWISE_{name.upper()}" for name in _FIELDS)
 # None says "as if not given" for these; for the others it is a value of its own.
 _NONE_IS_A_VALUE = frozenset({"media_dir", "traces_dir"})
+
+
+def misspelt(environment: Environment) -> dict[str, str]:
+    """Return what is wrong with variables of ours that are no setting, by their names."""
+    known = {*VARIABLES, *_NO_SETTINGS}
+    return {
+        name: f"{origin} is no setting{nearest(name, known)}"
+        for name, origin in environment.origins("SPANWISE_").items()
+        if name not in known
+    }
 
 
 def check_names(keywords: Mapping[str, object]) -> None:

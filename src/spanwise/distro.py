@@ -7,6 +7,7 @@ are installed is OpenTelemetry's to decide (`OTEL_PYTHON_DISTRO`, `OTEL_PYTHON_C
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,11 +17,15 @@ from opentelemetry.environment_variables import OTEL_TRACES_EXPORTER
 from opentelemetry.instrumentation.distro import BaseDistro  # type: ignore[attr-defined]
 from opentelemetry.sdk import _configuration
 from opentelemetry.sdk._configuration import _OTelSDKConfigurator
-from opentelemetry.sdk.environment_variables import OTEL_EXPORTER_OTLP_PROTOCOL
+from opentelemetry.sdk.environment_variables import (
+    OTEL_EXPORTER_OTLP_PROTOCOL,
+    OTEL_TRACES_SAMPLER,
+)
 
-from spanwise import _configure, _state
+from spanwise import _configure, _guard, _settings, _state
 from spanwise._environment import CONFIG_FILE, Environment
-from spanwise.instrumentation import choosing
+from spanwise.errors import ConfigurationError
+from spanwise.instrumentation import choosing, loading
 
 _TRACING: Final = "_init_tracing"  # called with keywords by the configurator
 _DEFAULT_PROTOCOL: Final = "http/protobuf"
@@ -37,16 +42,35 @@ class SpanwiseDistro(BaseDistro):  # type: ignore[misc]  # its module has no typ
 
         Where another configurator is in force, load it if it is the one for its library.
         """
-        if _state.runtime is None and not _state.is_off:
-            used = {choice.used.value for choice in choosing.choices(True) if choice.used}
-            if entry_point.value in used:
-                super().load_instrumentor(entry_point, **kwargs)
+        is_ours_to_load = _state.runtime is None and not _state.is_off
+        if is_ours_to_load and entry_point.value in self._chosen:
+            super().load_instrumentor(entry_point, **kwargs)
+
+    @functools.cached_property
+    def _chosen(self) -> frozenset[str]:
+        """Return the entry points that the settings choose, as no configurator of ours does."""
+        try:
+            settings = _settings.resolve({}, Environment.read(), _state.distro_defaults)
+        except ConfigurationError as error:
+            _tell(error)
+            return frozenset()
+        preference, disabled = settings.instrumentor_preference, loading.disabled()
+        chosen = choosing.choices(settings.instrument, preference, disabled)
+        return frozenset(choice.used.value for choice in chosen if choice.used is not None)
 
 
 class SpanwiseConfigurator(_OTelSDKConfigurator):
     """Set up traces as `configure()` does, and metrics and logs as OpenTelemetry does."""
 
     def _configure(self, **kwargs: Any) -> None:
+        try:
+            self._set_up(**kwargs)
+        except ConfigurationError as error:
+            # Raised from here it would be logged twice, each time with two tracebacks.
+            _state.is_off = True
+            _tell(error)
+
+    def _set_up(self, **kwargs: Any) -> None:
         if Environment.read().get(CONFIG_FILE) is not None:
             _configure.apply({})  # reads the file, which is about every signal
             return
@@ -59,6 +83,10 @@ class SpanwiseConfigurator(_OTelSDKConfigurator):
         for processor in tracing.get("span_processors") or ():
             if runtime is not None:
                 runtime.provider.add_span_processor(processor)
+
+
+def _tell(error: ConfigurationError) -> None:
+    _guard.tell(f"nothing is traced: {error} (`spanwise doctor` tells more)")
 
 
 @contextmanager
@@ -84,6 +112,8 @@ def _variables() -> Iterator[None]:
     """
     protocol = os.environ.get(OTEL_EXPORTER_OTLP_PROTOCOL) or _DEFAULT_PROTOCOL
     wanted = {OTEL_TRACES_EXPORTER: "none", OTEL_EXPORTER_OTLP_PROTOCOL: protocol}
+    # Read by ours, by its own rules; the SDK would warn of what it does not use.
+    wanted[OTEL_TRACES_SAMPLER] = "parentbased_always_on"
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:

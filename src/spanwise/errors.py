@@ -51,3 +51,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(names)}"
+
+
+def nearest_of_all(name: str, known: Iterable[str]) -> str:
+    """Return what `nearest` does, and the known names in any case: where they are few."""
+    hint = nearest(name, known)
+    return f"{hint} Known are {', '.join(sorted(known))}" if hint.endswith("?") else hint

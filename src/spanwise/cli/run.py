@@ -63,7 +63,10 @@ def _environment() -> dict[str, str]:
 
     folder = str(Path(auto_instrumentation.__file__).parent)
     path = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
-    here = [] if str(Path.cwd()) in path else [str(Path.cwd())]
-    path = [folder, *here, *(part for part in path if part != folder)]
+    try:
+        here = os.getcwd()  # noqa: PTH109
+    except OSError:
+        raise UserError("the current folder is gone") from None
+    path = [folder, *([] if here in path else [here]), *(part for part in path if part != folder)]
     chosen = dict.fromkeys(_CHOSEN, _NAME)
     return {**os.environ, **chosen, "PYTHONPATH": os.pathsep.join(path)}

@@ -7,17 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from spanwise._settings import Settings
+from spanwise._settings import Settings, misspelt
 from spanwise.doctor import findings
 from spanwise.doctor.findings import Finding
 from spanwise.doctor.surroundings import Surroundings
 from spanwise.doctor.variables import fate_of
-from spanwise.errors import nearest
 from spanwise.export.places import default_root
 
-_PREFIX = "SPANWISE_"
-# Set by Spanwise itself for the processes that a program starts.
-_OWN = frozenset({"SPANWISE_TRACEPARENT"})
 # A command has none.
 _KEYWORDS_ONLY = frozenset({"sources", "tracer_provider"})
 
@@ -45,14 +41,8 @@ def examine(found: Surroundings) -> Iterator[Finding]:
 
 
 def _misspelt(found: Surroundings) -> Iterator[Finding]:
-    known = {f"{_PREFIX}{name.upper()}" for name in _names()} | _OWN
-    for name, origin in found.origins(_PREFIX).items():
-        if name not in known:
-            yield findings.problem(
-                f"{origin} is no setting{nearest(name, known)}",
-                mend=f"rename or unset {name}",
-                facts={"variable": name},
-            )
+    for name, fault in misspelt(found.environment).items():
+        yield findings.problem(fault, mend=f"rename or unset {name}", facts={"variable": name})
 
 
 def _switched_off_by(found: Surroundings) -> str | None:

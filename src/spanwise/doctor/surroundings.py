@@ -47,16 +47,6 @@ class Surroundings:
     faults: tuple[tuple[InvalidSettingError, str | None], ...]
     said: tuple[str, ...]
 
-    def origins(self, *prefixes: str) -> dict[str, str]:
-        """Return the variables that are set and begin so, with where each comes from."""
-        layers = ((self.dotenv, IN_DOTENV), (self.variables, ""))
-        return {
-            name: name + where
-            for layer, where in layers
-            for name, value in sorted(layer.items())
-            if name.startswith(prefixes) and value.strip()
-        }
-
 
 def surroundings() -> Surroundings:
     """Return what a program that is started in the current folder would be set up with."""

@@ -192,7 +192,7 @@ def examine(found: Surroundings) -> Iterator[Finding]:
     yield from _unreadable_file(found)
     known = _known()
     declared = found.environment.first(CONFIG_FILE)
-    for name, origin in found.origins(_PREFIX).items():
+    for name, origin in sorted(found.environment.origins(_PREFIX).items()):
         fate = fate_of(name)
         facts: dict[str, object] = {"variable": name, "source": origin}
         close = difflib.get_close_matches(name, known, n=1, cutoff=0.9)

@@ -11,7 +11,7 @@ from typing import Final
 from packaging.requirements import InvalidRequirement, Requirement
 
 from spanwise import _guard
-from spanwise.errors import InvalidSettingError, nearest
+from spanwise.errors import InvalidSettingError, nearest_of_all
 
 GROUPS: Final = ("opentelemetry_instrumentor", "openinference_instrumentor")
 
@@ -114,9 +114,7 @@ def check_names(wanted: bool | Iterable[str]) -> None:
     known = sorted({point.name for points in found.values() for point in points})
     for name in wanted:
         if library(name) not in found:
-            hint = nearest(name, known) if known else "; none is installed"
-            if "known are" not in hint and known:
-                hint += f" Installed are {', '.join(known)}"
+            hint = nearest_of_all(name, known) if known else "; none is installed"
             raise InvalidSettingError("instrument", f"names {name!r}, which is not installed{hint}")
 
 

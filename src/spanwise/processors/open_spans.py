@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from opentelemetry.trace import SpanContext
 
@@ -19,6 +21,20 @@ from spanwise._identity import Scope
 _REMEMBERED_TRACES = 4096
 _MOST_OPEN = 100_000
 _MOST_ABOVE = 1_000
+
+
+class Counted(NamedTuple):
+    """What a span told of tokens.
+
+    Attributes:
+        kind: of work that the span was.
+        tokens: of the input, of the output, and in all, this last only where nothing else is said.
+        is_ours: the program told it on a span of ours, and no instrumentor.
+    """
+
+    kind: str
+    tokens: tuple[int, int, int]
+    is_ours: bool
 
 
 @dataclass
@@ -32,8 +48,9 @@ class OpenSpan:
             for its trace is none.
         kept: False for a span of a trace that our sampling leaves out.
         above: the parent, where it was open when the span started; see `below`.
-        told: kinds of work below whose tokens have been told.
-        counted: the kind of work that the span was, once it has told its own.
+        told: sums of the tokens that work below has told, by its kind and by the thread that adds
+            to the sum: no two threads write the same one, and none needs a lock.
+        counted: what the span told itself, once it has ended and unless it repeated others.
     """
 
     scope: Scope | None
@@ -41,8 +58,8 @@ class OpenSpan:
     observation_above: int | None
     kept: bool
     above: OpenSpan | None = None
-    told: frozenset[str] = frozenset()
-    counted: str | None = None
+    told: dict[tuple[str, int], list[int]] = field(default_factory=dict)
+    counted: Counted | None = None
     depth: int = 0
 
     def below(self, above: OpenSpan | None) -> OpenSpan:
@@ -54,6 +71,15 @@ class OpenSpan:
         if above is not None and above.depth < _MOST_ABOVE:
             self.above, self.depth = above, above.depth + 1
         return self
+
+    def all_above(self) -> Iterator[OpenSpan]:
+        """Yield the parent, its parent, and so on."""
+        above = self.above
+        for _ in range(_MOST_ABOVE):
+            if above is None:
+                return
+            yield above
+            above = above.above
 
 
 class OpenSpans:

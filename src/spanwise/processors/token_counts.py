@@ -5,23 +5,27 @@ what its calls used. Spans end from the inside out, and what has ended is writte
 first to end keeps its counts:
 
 - a span below or above which the same kind of work told its tokens repeats them: a generation
-  those of generations, any work that is no model call those of all kinds;
-- so does a model call, not above or below the other, that another instrumentor told of with the
-  same numbers, in the same trace, while both were open: some instrumentors do not make their span
+  those of generations, any work that is no model call those of all kinds. Embeddings and rerankers
+  alone answer nothing, so work with more tokens than they told is no repetition of them;
+- what the program told itself may be of a call that nobody else knows of: it repeats others only
+  where they add up to as much;
+- a model call repeats one, not above or below it, that another instrumentor told of with the same
+  numbers, in the same trace, while both were open: some instrumentors do not make their span
   the current one, and the other's is then a sibling of it, or the root of a trace of its own.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from threading import get_ident
 from typing import Any, Final
 
 from spanwise import _guard, semconv
-from spanwise.export.record import Record
+from spanwise.export.record import SCOPE_NAME, Record
 from spanwise.instrumentation.vocabulary import COUNTS
-from spanwise.processors.open_spans import OpenSpan
+from spanwise.processors.open_spans import Counted, OpenSpan
 
 _INPUT: Final = semconv.GEN_AI_USAGE_INPUT_TOKENS
 _OUTPUT: Final = semconv.GEN_AI_USAGE_OUTPUT_TOKENS
@@ -30,6 +34,7 @@ _BELOW: Final = tuple(f"{name}." for name in COUNTS)
 _MODELS: Final = (semconv.GEN_AI_REQUEST_MODEL, semconv.GEN_AI_RESPONSE_MODEL)
 # Each is one request to a model; other work only repeats what such requests used.
 _MODEL_CALLS: Final = frozenset({"generation", "embedding", "reranker"})
+_ANSWERLESS: Final = frozenset({"embedding", "reranker"})
 
 _REMEMBERED: Final = 1024
 _MOST_ALIKE: Final = 64
@@ -87,12 +92,15 @@ class TokenCounts:
             counts = (None, attributes.get(_TOTAL))
         if not (counts[0] or counts[1] or attributes.get(_TOTAL)):
             return record
-        kind = str(attributes.get(semconv.OBSERVATION_TYPE, "span"))
-        is_repeated = opened is not None and _is_told(opened, kind)
-        if not is_repeated and kind in _MODEL_CALLS:
-            is_repeated = self._is_told_beside(record, kind, counts)
-        if opened is not None:
-            _tell(opened, kind, counts=not is_repeated)
+        told = _counted(record)
+        is_known = opened is not None and _is_told(opened, told)
+        is_repeated = is_known or (
+            told.kind in _MODEL_CALLS and self._is_told_beside(record, told.kind, counts)
+        )
+        if opened is not None and not is_known:
+            _tell(opened, told)
+            if not is_repeated:
+                opened.counted = told
         return replace(record, attributes=_moved(attributes)) if is_repeated else record
 
     def _is_told_beside(self, record: Record, kind: str, counts: tuple[Any, Any]) -> bool:
@@ -128,28 +136,64 @@ def _are_alike(one: str, two: str) -> bool:
     return one.startswith(two) or two.startswith(one)
 
 
-def _is_told(opened: OpenSpan, kind: str) -> bool:
+def hand_on(opened: OpenSpan) -> None:
+    """Let all spans above know what work below the span told, where its parent was found late."""
+    for (kind, _), tokens in list(opened.told.items()):
+        _tell(opened, Counted(kind, (tokens[0], tokens[1], tokens[2]), is_ours=False))
+
+
+def _counted(record: Record) -> Counted:
+    said = [record.attributes.get(name) for name in (_INPUT, _OUTPUT, _TOTAL)]
+    asked, answered, total = (count if type(count) is int else 0 for count in said)
+    return Counted(
+        str(record.attributes.get(semconv.OBSERVATION_TYPE, "span")),
+        (asked, answered, 0 if asked or answered else total),
+        record.scope is not None and record.scope.name == SCOPE_NAME,
+    )
+
+
+def _is_told(opened: OpenSpan, told: Counted) -> bool:
     """Return whether work below, or an ended span above, told the tokens of such a span."""
-    if kind in opened.told if kind in _MODEL_CALLS else bool(opened.told):
-        return True
-    above = opened.above
-    while above is not None:
-        if above.counted is not None and (
-            above.counted == kind or above.counted not in _MODEL_CALLS
-        ):
+    below = list(opened.told.items())
+    if told.kind in _MODEL_CALLS:
+        below = [(key, tokens) for key, tokens in below if key[0] == told.kind]
+    kinds = {kind for (kind, _), _ in below}
+    if kinds:
+        sums = [sum(counts) for counts in zip(*(tokens for _, tokens in below), strict=True)]
+        if _is_sum(told, kinds) or _is_within(told.tokens, sums):
             return True
-        above = above.above
+    for above in opened.all_above():
+        sure = above.counted
+        if sure is None or (sure.kind in _MODEL_CALLS and sure.kind != told.kind):
+            continue
+        if _is_sum(sure, {told.kind}) or _is_within(told.tokens, sure.tokens):
+            return True
     return False
 
 
-def _tell(opened: OpenSpan, kind: str, *, counts: bool) -> None:
-    """Let all spans above know that the tokens of such work have been told."""
-    if counts:
-        opened.counted = kind
-    above = opened.above
-    while above is not None and kind not in above.told:
-        above.told |= {kind}
-        above = above.above
+def _is_sum(told: Counted, kinds: Iterable[str]) -> bool:
+    """Return whether the counts are sums over such work below, whatever their numbers."""
+    return not told.is_ours and (told.kind in _MODEL_CALLS or not _ANSWERLESS.issuperset(kinds))
+
+
+def _is_within(tokens: Sequence[int], sums: Sequence[int]) -> bool:
+    """Return whether the sums may include such tokens; what was told in all may be of any part."""
+    asked, answered, total = tokens
+    # The same question, of which one counts what was thought into the answer and the other not.
+    if asked and asked == sums[0]:
+        return True
+    return (
+        asked <= sums[0] + sums[2] and answered <= sums[1] + sums[2] and total <= sum(sums)
+    )
+
+
+def _tell(opened: OpenSpan, told: Counted) -> None:
+    """Let all spans above know that such tokens have been told."""
+    key = (told.kind, get_ident())
+    for above in opened.all_above():
+        sums = above.told.setdefault(key, [0, 0, 0])
+        for part, count in enumerate(told.tokens):
+            sums[part] += count
 
 
 def _moved(attributes: Mapping[str, Any]) -> dict[str, Any]:
