@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from spanwise import _raw_fields as raw
+from spanwise import semconv
 
 _FRAMES = 60
 _CHAINED = 6
@@ -22,6 +23,15 @@ _traceback_of = BaseException.__dict__["__traceback__"].__get__
 # Frames of these files are ours, not the program's.
 _OUR_FILES = ("_shells.py", "_operation.py", "_observe.py")
 _our_folder = __file__.rpartition("_exceptions.py")[0]
+
+
+def attributes_of(error: BaseException, mask: Callable[[str], str]) -> dict[str, str]:
+    """Return type, message and traceback, masked, as the attributes of an event."""
+    return {
+        semconv.EXCEPTION_TYPE: type_of(error),
+        semconv.EXCEPTION_MESSAGE: message_of(error, mask),
+        semconv.EXCEPTION_STACKTRACE: mask(stacktrace_of(error, mask)),
+    }
 
 
 def type_of(error: BaseException) -> str:

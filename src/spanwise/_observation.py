@@ -326,16 +326,9 @@ def describe_error(observation: Observation, error: BaseException) -> dict[str, 
     """Put the exception on the span as status and event; return it as attributes."""
     assert observation._runtime is not None  # noqa: S101 - asked by both callers
     mask = observation._runtime.encoder.masker.text
-    kind, message = _exceptions.type_of(error), _exceptions.message_of(error, mask)
-    observation._span.add_event(
-        "exception",
-        {
-            semconv.EXCEPTION_TYPE: kind,
-            semconv.EXCEPTION_MESSAGE: message,
-            semconv.EXCEPTION_STACKTRACE: mask(_exceptions.stacktrace_of(error, mask)),
-            semconv.EXCEPTION_ESCAPED: "True",
-        },
-    )
+    said = _exceptions.attributes_of(error, mask)
+    kind, message = said[semconv.EXCEPTION_TYPE], said[semconv.EXCEPTION_MESSAGE]
+    observation._span.add_event("exception", {**said, semconv.EXCEPTION_ESCAPED: "True"})
     observation._span.set_status(StatusCode.ERROR, message or kind)
     attributes = {semconv.ERROR_TYPE: kind}
     if not observation.was_given("level"):
