@@ -6,6 +6,7 @@ import gc
 import json
 import weakref
 from collections import Counter
+from threading import Thread
 
 import pytest
 from opentelemetry import trace
@@ -143,6 +144,116 @@ def test_another_kind_of_model_call_below_leaves_a_generation_its_counts(files):
     assert (107, 20) == summed(files.observations())
     (found,) = Store(files.folder).read().traces
     assert (107, 20) == (found.prompt_tokens, found.completion_tokens)
+
+
+def shown(files):
+    """Return the sums that are shown of the one trace that was written."""
+    (found,) = Store(files.folder).read().traces
+    return (found.prompt_tokens, found.completion_tokens)
+
+
+def embed(tokens=5):
+    embedding = {"gen_ai.operation.name": "embeddings", USAGE[0]: tokens}
+    with provider().start_as_current_span("embed", attributes=embedding):
+        pass
+
+
+def usage(tokens):
+    return dict(zip(("input_tokens", "output_tokens"), tokens, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("told", "calls", "expected"),
+    [
+        pytest.param((6, 8), [(3, 4), (3, 4)], (6, 8), id="sum"),
+        pytest.param((3, 4), [(3, 4), (3, 4)], (6, 8), id="within the sum"),
+        pytest.param((1000, 200), [(3, 4)], (1003, 204), id="another call"),
+        pytest.param((2, 200), [(3, 4)], (5, 204), id="another answer"),
+        pytest.param((6, 9), [(3, 4), (3, 4)], (6, 8), id="thoughts counted in"),
+        pytest.param((1000, 200), [], (1000, 200), id="alone"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["agent", "generation"])
+def test_what_the_program_tells_repeats_calls_that_add_up_to_as_much(
+    files, kind, told, calls, expected
+):
+    """A sum of the calls below is counted once, and what no call below can have used in full."""
+    with spanwise.observe("outer", type=kind) as outer:
+        for tokens in calls:
+            with model_call(provider(), "call", tokens):
+                pass
+        outer.update(model="my-llm", usage=usage(told))
+    assert expected == summed(files.observations())
+    assert expected == shown(files)
+
+
+@pytest.mark.parametrize("told", [(1000, 200), (5, 200)])
+def test_an_agent_that_embeds_keeps_the_tokens_of_its_own_model(files, told):
+    """An embedding below it answers nothing, and cannot be what the agent tells of."""
+    with spanwise.observe("mine", type="agent") as agent:
+        embed()
+        agent.update(usage=usage(told))
+    with model_call(framework(), "theirs", told, **{"gen_ai.operation.name": "invoke_agent"}):
+        embed()
+    assert (2 * (told[0] + 5), 2 * told[1]) == summed(files.observations())
+    traces = Store(files.folder).read().traces
+    assert [(told[0] + 5, told[1])] * 2 == [(t.prompt_tokens, t.completion_tokens) for t in traces]
+
+
+def test_a_search_that_repeats_its_embedding_adds_nothing(files):
+    """Nor does an agent around both, whose input is theirs."""
+    with spanwise.observe("agent", type="agent") as agent:
+        with spanwise.observe("search", type="retrieval") as search:
+            embed()
+            search.update(usage={"input_tokens": 5})
+        with model_call(provider(), "call"):
+            pass
+        agent.update(usage=usage((8, 4)))
+    assert (8, 4) == summed(files.observations())
+    assert (8, 4) == shown(files)
+
+
+def test_an_agent_around_agents_repeats_what_each_of_them_told(files):
+    """One tells of a call that nobody else knows of, the other of an instrumented one."""
+    with spanwise.observe("outer", type="agent") as outer:
+        with spanwise.observe("own model", type="agent") as own:
+            own.update(usage=usage((1000, 200)))
+        with spanwise.observe("instrumented", type="agent") as instrumented:
+            with model_call(provider(), "call"):
+                pass
+            instrumented.update(usage=usage((3, 4)))
+        outer.update(usage=usage((1003, 204)))
+    assert (1003, 204) == summed(files.observations())
+    assert (1003, 204) == shown(files)
+
+
+def test_calls_of_threads_add_up_in_the_spans_above(files):
+    """Whatever thread a call ends in, an agent that tells the sum of all repeats them."""
+
+    def call():
+        with model_call(provider(), "call"):
+            pass
+
+    with spanwise.observe("outer", type="agent") as agent, spanwise.observe("inner", type="chain"):
+        threads = [Thread(target=call) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        agent.update(usage=usage((12, 16)))
+    assert (12, 16) == summed(files.observations())
+
+
+def test_a_call_that_outlives_its_agent_repeats_only_what_that_may_have_told(files):
+    """What ends after the agent that told its usage is counted where it used more."""
+    with spanwise.observe("agent", type="agent") as agent:
+        late = [provider().start_span(str(n)) for n in range(2)]
+        agent.update(usage=usage((3, 4)))
+    for span, tokens in zip(late, ((3, 4), (1000, 200)), strict=True):
+        span.set_attribute("gen_ai.operation.name", "chat")
+        span.set_attributes(dict(zip(USAGE, tokens, strict=True)))
+        span.end()
+    assert (1003, 204) == summed(files.observations())
 
 
 def test_a_span_that_outlives_the_one_around_it_adds_nothing(files):

@@ -11,30 +11,16 @@ import os
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from opentelemetry.trace import SpanContext
 
 from spanwise import _state
 from spanwise._identity import Scope
+from spanwise._token_sums import Counted
 
 _REMEMBERED_TRACES = 4096
 _MOST_OPEN = 100_000
 _MOST_ABOVE = 1_000
-
-
-class Counted(NamedTuple):
-    """What a span told of tokens.
-
-    Attributes:
-        kind: of work that the span was.
-        tokens: of the input, of the output, and in all, this last only where nothing else is said.
-        is_ours: the program told it on a span of ours, and no instrumentor.
-    """
-
-    kind: str
-    tokens: tuple[int, int, int]
-    is_ours: bool
 
 
 @dataclass

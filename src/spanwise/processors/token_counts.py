@@ -17,24 +17,22 @@ first to end keeps its counts:
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from threading import get_ident
 from typing import Any, Final
 
 from spanwise import _guard, semconv
+from spanwise._token_sums import MODEL_CALLS, Counted, is_sum, is_within, repeats
 from spanwise.export.record import SCOPE_NAME, Record
 from spanwise.instrumentation.vocabulary import COUNTS
-from spanwise.processors.open_spans import Counted, OpenSpan
+from spanwise.processors.open_spans import OpenSpan
 
 _INPUT: Final = semconv.GEN_AI_USAGE_INPUT_TOKENS
 _OUTPUT: Final = semconv.GEN_AI_USAGE_OUTPUT_TOKENS
 _TOTAL: Final = semconv.OBSERVATION_USAGE_TOTAL_TOKENS
 _BELOW: Final = tuple(f"{name}." for name in COUNTS)
 _MODELS: Final = (semconv.GEN_AI_REQUEST_MODEL, semconv.GEN_AI_RESPONSE_MODEL)
-# Each is one request to a model; other work only repeats what such requests used.
-_MODEL_CALLS: Final = frozenset({"generation", "embedding", "reranker"})
-_ANSWERLESS: Final = frozenset({"embedding", "reranker"})
 
 _REMEMBERED: Final = 1024
 _MOST_ALIKE: Final = 64
@@ -95,7 +93,7 @@ class TokenCounts:
         told = _counted(record)
         is_known = opened is not None and _is_told(opened, told)
         is_repeated = is_known or (
-            told.kind in _MODEL_CALLS and self._is_told_beside(record, told.kind, counts)
+            told.kind in MODEL_CALLS and self._is_told_beside(record, told.kind, counts)
         )
         if opened is not None and not is_known:
             _tell(opened, told)
@@ -154,37 +152,17 @@ def _counted(record: Record) -> Counted:
 
 def _is_told(opened: OpenSpan, told: Counted) -> bool:
     """Return whether work below, or an ended span above, told the tokens of such a span."""
-    below = list(opened.told.items())
-    if told.kind in _MODEL_CALLS:
-        below = [(key, tokens) for key, tokens in below if key[0] == told.kind]
-    kinds = {kind for (kind, _), _ in below}
-    if kinds:
-        sums = [sum(counts) for counts in zip(*(tokens for _, tokens in below), strict=True)]
-        if _is_sum(told, kinds) or _is_within(told.tokens, sums):
-            return True
+    if repeats(told, [(kind, tokens) for (kind, _), tokens in list(opened.told.items())]):
+        return True
     for above in opened.all_above():
-        sure = above.counted
-        if sure is None or (sure.kind in _MODEL_CALLS and sure.kind != told.kind):
+        outer = above.counted
+        if outer is None or (outer.kind in MODEL_CALLS and outer.kind != told.kind):
             continue
-        if _is_sum(sure, {told.kind}) or _is_within(told.tokens, sure.tokens):
+        if is_sum(outer, {told.kind}) and not told.is_ours:
+            return True
+        if is_within(told.tokens, outer.tokens):
             return True
     return False
-
-
-def _is_sum(told: Counted, kinds: Iterable[str]) -> bool:
-    """Return whether the counts are sums over such work below, whatever their numbers."""
-    return not told.is_ours and (told.kind in _MODEL_CALLS or not _ANSWERLESS.issuperset(kinds))
-
-
-def _is_within(tokens: Sequence[int], sums: Sequence[int]) -> bool:
-    """Return whether the sums may include such tokens; what was told in all may be of any part."""
-    asked, answered, total = tokens
-    # The same question, of which one counts what was thought into the answer and the other not.
-    if asked and asked == sums[0]:
-        return True
-    return (
-        asked <= sums[0] + sums[2] and answered <= sums[1] + sums[2] and total <= sum(sums)
-    )
 
 
 def _tell(opened: OpenSpan, told: Counted) -> None:

@@ -35,6 +35,7 @@ class Observation:
         error: its text, None where nothing failed.
         state: `running` of one that has not ended, `interrupted` where its process is gone, else
             None.
+        is_ours: the program told of it, and no instrumentor.
         line: the observation as one JSON object in today's spelling. Input, output, metadata and
             attributes are read from it when asked for, so that a large folder fits in memory.
         children: ordered by their start; empty until the observations of a trace are linked.
@@ -58,6 +59,7 @@ class Observation:
     user_id: str | None
     account_id: str | None
     session_id: str | None
+    is_ours: bool
     line: bytes = field(repr=False)
     children: list[Observation] = field(default_factory=list, repr=False)
 
@@ -89,6 +91,7 @@ class Observation:
             user_id=as_text(line.get("user_id")),
             account_id=as_text(line.get("account_id")),
             session_id=as_text(line.get("session_id")),
+            is_ours=line.get("scope") == "spanwise",
             line=text,
         )
 

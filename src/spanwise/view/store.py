@@ -19,10 +19,10 @@ from typing import Any, Final, Literal
 
 import orjson
 
+from spanwise._token_sums import Counted, repeats
 from spanwise.view.lines import Observation, as_mapping, as_text, as_texts, as_time, dump, parse
 
 _FILE: Final = re.compile(r"(traces|observations)(?:_([0-9]{8})(?:_([0-9]{1,9}))?)?\.jsonl")
-_MODEL_CALLS: Final = ("generation", "embedding", "reranker")
 _NEVER: Final = datetime.max.replace(tzinfo=timezone.utc)
 
 
@@ -38,9 +38,8 @@ class Trace:
         error: the text that a trace's line gives.
         user_ids, account_ids, session_ids: all that occur, those of the root first.
         service: `service.name` of the resource.
-        prompt_tokens, completion_tokens, total_tokens: sums that count an observation only if
-            nothing below it has tokens, for a parent repeats what its descendants used; one that
-            is a call of a model itself, only if nothing of its type below it has.
+        prompt_tokens, completion_tokens, total_tokens: sums without what an observation repeats of
+            those below it.
         line: the trace's first line as one JSON object, an empty one where it has none.
     """
 
@@ -243,21 +242,29 @@ def _walk(roots: Sequence[Observation]) -> Iterator[tuple[int, Observation]]:
 
 def _tokens(ordered: Sequence[Observation]) -> tuple[int, int, int]:
     prompt = completion = total = 0
-    # Which types told of tokens at or below an observation.
-    told: dict[str, set[str]] = {}
+    # Sums of what was told at or below an observation, by type.
+    told: dict[str, dict[str, list[int]]] = {}
     # Children come behind their parents, so from the end they come first.
     for observation in reversed(ordered):
-        below: set[str] = set().union(*(told[child.id] for child in observation.children))
-        is_model_call = observation.type in _MODEL_CALLS
-        is_repeated = observation.type in below if is_model_call else bool(below)
+        below: dict[str, list[int]] = {}
+        for child in observation.children:
+            for kind, tokens in told.pop(child.id).items():
+                _add(below, kind, tokens)
         if observation.total_tokens:
-            if not is_repeated:
-                prompt += observation.prompt_tokens or 0
-                completion += observation.completion_tokens or 0
+            parts = (observation.prompt_tokens or 0, observation.completion_tokens or 0)
+            alone = 0 if any(parts) else observation.total_tokens
+            counted = Counted(observation.type, (*parts, alone), observation.is_ours)
+            if not repeats(counted, list(below.items())):
+                prompt += parts[0]
+                completion += parts[1]
                 total += observation.total_tokens
-            below.add(observation.type)
+                _add(below, counted.kind, counted.tokens)
         told[observation.id] = below
     return prompt, completion, total
+
+
+def _add(sums: dict[str, list[int]], kind: str, tokens: Sequence[int]) -> None:
+    sums[kind] = [one + more for one, more in zip(sums.get(kind, (0, 0, 0)), tokens, strict=True)]
 
 
 def _each(key: str, lines: Iterable[Mapping[str, Any]]) -> Iterator[str]:
