@@ -239,3 +239,10 @@ def test_subclasses_of_dict_are_read_as_dicts():
 def test_what_has_no_usage_gives_nothing(value):
     """Whatever the result is."""
     assert {} == usage_of(value)
+
+
+def test_whole_counts_that_were_read_as_fractions_are_counts():
+    """Some readers of JSON know no other numbers; what is no whole number is no count."""
+    told = {"input_tokens": 9.0, "output_tokens": 4.5, "cached_tokens": float("inf")}
+    assert {INPUT: 9} == usage_attributes(told)
+    assert {int} == set(map(type, usage_attributes(told).values()))

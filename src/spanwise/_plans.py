@@ -13,19 +13,12 @@ from spanwise import _identity, semconv
 from spanwise._arguments import Binder
 from spanwise._hooks import Hooks
 from spanwise._observation import Observation, Plan
+from spanwise._operation_names import OPERATION_NAMES
 from spanwise._shells import is_stream
 from spanwise.errors import DecorationError, nearest
 
 RECORDED_TYPES: Final = frozenset({"agent", "tool", "interaction"})
 
-_OPERATIONS: Final[Mapping[str, str]] = {
-    "agent": "invoke_agent",
-    "tool": "execute_tool",
-    "generation": "chat",
-    "embedding": "embeddings",
-    "retrieval": "retrieval",
-    "interaction": "invoke_workflow",
-}
 _NAMES: Final[Mapping[str, str]] = {
     "agent": semconv.GEN_AI_AGENT_NAME,
     "tool": semconv.GEN_AI_TOOL_NAME,
@@ -134,8 +127,8 @@ def make_plan(
     if function is not None:
         target = _target(function)
         attributes[semconv.CODE_FUNCTION_NAME] = target.replace(":", ".", 1)
-    if type in _OPERATIONS and not is_trace:
-        attributes[semconv.GEN_AI_OPERATION_NAME] = _OPERATIONS[type]
+    if type in OPERATION_NAMES and not is_trace:
+        attributes[semconv.GEN_AI_OPERATION_NAME] = OPERATION_NAMES[type]
     if type in _NAMES and not is_trace:
         attributes[_NAMES[type]] = name
     if description is not None and type not in _DESCRIPTIONS:

@@ -81,6 +81,8 @@ def usage_attributes(usage: object) -> dict[str, int]:
 
 
 def _take(found: dict[str, int], attribute: str, count: Any) -> None:
+    if type(count) is float and count.is_integer() and count < 2**53:
+        count = int(count)
     if type(count) is int and count >= 0:
         found.setdefault(attribute, count)
 

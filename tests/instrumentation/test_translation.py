@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from opentelemetry import trace
@@ -10,6 +11,8 @@ from opentelemetry import trace
 import spanwise
 from foreign_spans import meanings
 from spanwise._encoding import Limits
+from spanwise.export import record
+from spanwise.instrumentation import translation
 from spanwise.instrumentation.translation import translate
 from support.files import Files
 from support.receiver import attributes
@@ -240,6 +243,119 @@ def test_what_cannot_be_meant_is_not_read(name, value):
     found = said("call", {"openinference.span.kind": "LLM", name: value})
     unsaid = {"observation.type", "gen_ai.operation.name"} if name[:4] != "open" else set()
     assert unsaid == set(found)
+
+
+@pytest.mark.parametrize("text", ["12345678901234567890123", "5e10", "1e5", "0042", "1.50", "-0"])
+def test_a_text_that_happens_to_be_a_number_stays_that_text(files, text):
+    """An id, a commit, or what somebody wrote is not counted with, wherever it stands."""
+    with trace.get_tracer("theirs").start_as_current_span("call") as span:
+        span.set_attribute("langfuse.observation.type", "generation")
+        span.set_attribute("langfuse.trace.metadata.session_id", text)
+        span.set_attribute("langfuse.observation.metadata.commit", text)
+        span.set_attribute("metadata", json.dumps({"plan": text}))
+        span.set_attribute("input.value", text)
+        span.set_attribute("langfuse.observation.output", text)
+    line = files.observation("call")
+    assert text == line["session_id"]
+    assert {"commit": text, "session_id": text, "plan": text} == line["metadata"]
+    assert [text, text] == [line["input"], line["output"]]
+
+
+@pytest.mark.parametrize("text", ["true", "null", "7"])
+def test_words_of_json_stay_words_in_metadata_and_are_read_where_they_are_all(files, text):
+    """A function that returned a truth or a number is told of in JSON, which loses nothing."""
+    with trace.get_tracer("theirs").start_as_current_span("call") as span:
+        span.set_attribute("langfuse.observation.metadata.note", text)
+        span.set_attribute("langfuse.observation.output", text)
+    line = files.observation("call")
+    assert {"note": text} == line["metadata"]
+    assert json.loads(text) == line["output"]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"metadata": '{"ok": 1, "deep": ' + "[" * 900 + "]" * 900 + "}"},
+        {f"llm.input_messages.{'1' * 5000}.message.role": "user"},
+        {"llm.input_messages.0." + "a." * 5000 + "b": "user"},
+        {"llm.input_messages.0.message.content": "[" * 900 + "]" * 900},
+        {"llm.invocation_parameters": "[" * 5000},
+    ],
+    ids=["metadata", "digits", "dots", "content", "parameters"],
+)
+def test_what_cannot_be_read_costs_no_more_than_itself(files, broken, swallowed):
+    """Type, model, tokens, output and other metadata of the span are said all the same."""
+    good = {
+        "openinference.span.kind": "LLM",
+        "llm.model_name": "gpt-4o",
+        "llm.token_count.prompt": 3,
+        "llm.output_messages.0.message.content": "Hi",
+        "tag.tags": ["beta"],
+        "langfuse.observation.metadata.plan": "pro",
+    }
+    with trace.get_tracer("theirs").start_as_current_span("call", attributes={**good, **broken}):
+        pass
+    line = files.observation("call")
+    assert ("generation", "gpt-4o", 3) == (line["type"], line["model"], line["prompt_tokens"])
+    assert [{"content": "Hi"}] == line["output"]
+    assert "pro" == line["metadata"]["plan"]
+    assert ["beta"] == line["tags"]
+    assert swallowed().keys() <= {"failures.vocabulary"}
+
+
+def test_each_part_is_read_by_itself(files, swallowed, monkeypatch):
+    """Where one attribute or one of input and output fails, the others are said."""
+
+    def fails(value):
+        raise ValueError(value)
+
+    conversions = {**translation._CONVERSIONS, "gen_ai.request.temperature": fails}
+    monkeypatch.setattr(translation, "_CONVERSIONS", conversions)
+    whole = record._json_text
+
+    def of_output(value, encoder):
+        return whole(value, encoder) if value == "out" else fails(value)
+
+    monkeypatch.setattr(record, "_json_text", of_output)
+    with trace.get_tracer("theirs").start_as_current_span("call") as span:
+        span.set_attribute("openinference.span.kind", "LLM")
+        span.set_attribute("llm.invocation_parameters", '{"temperature": 1, "top_p": 0.5}')
+        span.set_attribute("input.value", "in")
+        span.set_attribute("output.value", "out")
+    line = files.observation("call")
+    assert ("generation", None, "out") == (line["type"], line["input"], line["output"])
+    assert 0.5 == line["attributes"]["gen_ai.request.top_p"]
+    assert {"failures.vocabulary": 2} == swallowed()
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"llm.token_count.prompt": 12.0, "llm.token_count.completion": 3.0},
+        {"gen_ai.usage.input_tokens": 12.0, "gen_ai.usage.output_tokens": 3.0},
+        {"langfuse.observation.usage_details": '{"input": 10.0, "input_cached": 2, "output": 3.0}'},
+    ],
+)
+def test_whole_counts_that_were_written_as_fractions_are_counts(receiver, told):
+    """As JSON readers of other languages make them; in files and to collectors."""
+    spanwise.configure(traces_dir="t", otlp_endpoint=receiver.url)
+    given = {"openinference.span.kind": "LLM", **told}
+    with trace.get_tracer("theirs").start_as_current_span("call", attributes=given):
+        pass
+    line = Files(Path("t")).observation("call")
+    assert (12, 3) == (line["prompt_tokens"], line["completion_tokens"])
+    assert spanwise.flush(10) is True
+    (sent,) = map(attributes, receiver.spans())
+    counts = [sent["gen_ai.usage.input_tokens"], sent["gen_ai.usage.output_tokens"]]
+    assert [12, 3] == counts
+    assert {int} == set(map(type, counts))
+
+
+@pytest.mark.parametrize("count", [12.5, float("nan"), float("inf"), 1e300, 2**63, -1.0, True])
+def test_what_is_no_count_is_none(count):
+    """Neither a part of a token, nor more of them than there are."""
+    given = {"openinference.span.kind": "LLM", "llm.token_count.prompt": count}
+    assert "gen_ai.usage.input_tokens" not in said("call", given)
 
 
 def test_large_content_is_cut_to_valid_json(files):

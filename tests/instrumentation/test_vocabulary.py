@@ -9,6 +9,7 @@ import spanwise
 from foreign_spans import meanings
 from spanwise import semconv
 from spanwise.instrumentation import vocabulary
+from support.files import Files
 
 SECRET = "sk-" + "a1b2c3d4e5f6a7b8"
 # What was asked, answered and found while the spans were recorded.
@@ -67,6 +68,25 @@ def test_without_content_the_rest_is_still_read_from_it(tmp_path):
         first["gen_ai.request.max_tokens"],
     )
     assert "llm.invocation_parameters" not in first
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    [
+        "llm.invocation_parameters",
+        "embedding.invocation_parameters",
+        "langfuse.observation.model.parameters",
+    ],
+)
+def test_parameters_that_may_hold_instructions_are_content(tmp_path, attribute):
+    """In every vocabulary that writes them as one text."""
+    files = Files(tmp_path / "t")
+    spanwise.configure(traces_dir=files.folder, capture_content=False)
+    with trace.get_tracer("theirs").start_as_current_span("call") as span:
+        span.set_attribute("langfuse.observation.type", "generation")
+        span.set_attribute(attribute, '{"temperature": 0.5, "system": "Be brief"}')
+    assert "call" == files.observation("call")["name"]
+    assert "Be brief" not in files.text()
 
 
 def test_a_secret_that_escapes_hid_is_masked_when_it_is_read(files):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from spanwise import semconv
 from spanwise.dialects import said
+from spanwise.instrumentation.vocabulary import decoded
 
 if TYPE_CHECKING:
     from spanwise.export.record import Record
@@ -63,7 +64,7 @@ def sent(record: Record) -> list[Message]:
     """Return what the model was sent, its system prompt first."""
     told = _told(record, semconv.GEN_AI_INPUT_MESSAGES, "user")
     messages = told or _captured(record.meaning.input, "user")
-    system = said.decoded(record.attributes.get(semconv.GEN_AI_SYSTEM_INSTRUCTIONS))
+    system = decoded(record.attributes.get(semconv.GEN_AI_SYSTEM_INSTRUCTIONS))
     if system and not any(message.role == "system" for message in messages):
         messages.insert(0, _message({"role": "system", "parts": system}, "system"))
     return messages
@@ -76,7 +77,7 @@ def answered(record: Record) -> list[Message]:
 
 
 def _told(record: Record, attribute: str, role: str) -> list[Message]:
-    value = said.decoded(record.attributes.get(attribute))
+    value = decoded(record.attributes.get(attribute))
     return _messages(value, role) if isinstance(value, list) else []
 
 

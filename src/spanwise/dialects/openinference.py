@@ -10,6 +10,7 @@ import orjson
 from spanwise import semconv
 from spanwise.dialects import chat, said
 from spanwise.dialects.documents import Document, documents_in
+from spanwise.instrumentation.vocabulary import decoded
 
 if TYPE_CHECKING:
     from spanwise.export.record import Record
@@ -114,7 +115,7 @@ def _generation(record: Record) -> dict[str, Any]:
     parameters = said.parameters(record)
     if parameters:
         added["llm.invocation_parameters"] = _json(parameters)
-    tools = said.decoded(attributes.get("gen_ai.tool.definitions"))
+    tools = decoded(attributes.get("gen_ai.tool.definitions"))
     for number, tool in enumerate(tools if isinstance(tools, list) else ()):
         added[f"llm.tools.{number}.tool.json_schema"] = _json(tool)
     counts = said.usage(record)

@@ -87,16 +87,6 @@ def parameters(record: Record) -> dict[str, Any]:
     }
 
 
-def decoded(value: Any) -> Any:
-    """Return what a JSON text says, or the value itself."""
-    if isinstance(value, str):
-        try:
-            return orjson.loads(value)
-        except ValueError:
-            return value
-    return value
-
-
 def known(parts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parts that are not None."""
     return {key: value for key, value in parts.items() if value is not None}

@@ -27,6 +27,7 @@ from spanwise.instrumentation.vocabulary import Meaning
 SCOPE_NAME = "spanwise"
 _LARGEST_INT = 2**63 - 1
 _SHORT_TEXT: Final = 16_384
+_LONGEST_SCALAR: Final = 24
 
 
 @dataclass(frozen=True)
@@ -303,20 +304,27 @@ def _in_our_words(
 
     What stood in a text, with its own escapes, could not be seen while the text was masked.
     """
+    added: dict[str, Any] = {}
     try:
         said = translation.translate(name, attributes, [(e.name, e.attributes) for e in events])
         if said is None:
-            return {}
+            return added
         added = said.copied
+        if said.content and capture_content:
+            _add_content(said.content, _encoder(masker), added)
         if said.decoded:
             added |= masked_attributes(said.decoded, masker)
-        if said.content and capture_content:
-            encoder = _encoder(masker)
-            added |= {key: _json_text(value, encoder) for key, value in said.content.items()}
-    except Exception as error:  # noqa: BLE001 - the span is written in its own words at least
+    except Exception as error:  # noqa: BLE001 - the rest is said, or the span's own words at least
         _guard.swallow("vocabulary", error)
-        return {}
     return added
+
+
+def _add_content(content: Mapping[str, Any], encoder: Encoder, added: dict[str, Any]) -> None:
+    for key, value in content.items():
+        try:
+            added[key] = _json_text(value, encoder)
+        except Exception as error:  # noqa: BLE001 - the rest is said
+            _guard.swallow("vocabulary", error)
 
 
 def _json_text(value: Any, encoder: Encoder) -> str:
@@ -327,8 +335,19 @@ def _json_text(value: Any, encoder: Encoder) -> str:
             except ValueError:
                 return encoder.dumps(value)
             return value  # without escapes it was masked as what it says
+        if len(value) <= _LONGEST_SCALAR and _is_scalar(value):
+            return value
         value = vocabulary.decoded(value)
     return encoder.dumps(value)
+
+
+def _is_scalar(text: str) -> bool:
+    """Return whether a text is how JSON writes a number, a truth or nothing, digit by digit."""
+    try:
+        value = orjson.loads(text)
+    except ValueError:
+        return False
+    return not isinstance(value, (str, list, dict)) and orjson.dumps(value) == text.encode()
 
 
 def _encoder(masker: Masker) -> Encoder:

@@ -13,7 +13,9 @@ from typing import Any, Final
 
 import orjson
 
-from spanwise import semconv
+from spanwise import _guard, semconv
+from spanwise._operation_names import OPERATION_NAMES
+from spanwise.instrumentation.spread import gathered
 from spanwise.instrumentation.vocabularies import SPAN_NAME, Source
 from spanwise.instrumentation.vocabulary import (
     CONTENT,
@@ -30,18 +32,10 @@ from spanwise.instrumentation.vocabulary import (
 )
 
 _MOST_METADATA: Final = 128
-_MOST_SPREAD: Final = 4096
 # What an instrumentor writes that does not know the model's name.
 _NAMELESS: Final = ("", "unknown")
-_OPERATIONS: Final = {
-    "agent": "invoke_agent",
-    "embedding": "embeddings",
-    "generation": "chat",
-    "retrieval": "retrieval",
-    "tool": "execute_tool",
-}
-# In `llm.output_messages.0.message.tool_calls.0.tool_call.id` these only say what there is one of.
-_WRAPPERS: Final = frozenset({"message", "message_content", "tool_call", "document"})
+# Beyond it a float is not exact, and no count of tokens is there.
+_LARGEST_COUNT: Final = 2**53
 
 
 @dataclass
@@ -97,6 +91,9 @@ def translate(
     if kind is not None:
         _add_type(kind, attributes, translation.copied)
     _add_metadata(facts, attributes, translation.decoded)
+    for ours in _COUNTS:
+        if type(told := attributes.get(ours)) is float and (count := _count(told)) is not None:
+            translation.copied[ours] = count
     return translation
 
 
@@ -108,8 +105,8 @@ def _note(found: dict[str, list[tuple[int, Source]]], sources: Iterable[Found]) 
 def _add_type(kind: str, attributes: Mapping[str, Any], added: dict[str, Any]) -> None:
     if semconv.OBSERVATION_TYPE not in attributes:
         added[semconv.OBSERVATION_TYPE] = kind
-    if semconv.GEN_AI_OPERATION_NAME not in attributes and kind in _OPERATIONS:
-        added[semconv.GEN_AI_OPERATION_NAME] = _OPERATIONS[kind]
+    if semconv.GEN_AI_OPERATION_NAME not in attributes and kind in OPERATION_NAMES:
+        added[semconv.GEN_AI_OPERATION_NAME] = OPERATION_NAMES[kind]
     session = added.get(semconv.SESSION_ID, attributes.get(semconv.SESSION_ID))
     if session is not None and semconv.GEN_AI_CONVERSATION_ID not in attributes:
         added[semconv.GEN_AI_CONVERSATION_ID] = session
@@ -162,12 +159,18 @@ class _Reading:
             is_nameless = ours == semconv.GEN_AI_REQUEST_MODEL and given in _NAMELESS
             if given is not None and not is_nameless:
                 continue
-            convert: Callable[[Any], Any] = _CONVERSIONS.get(ours, _text)
-            for _, source in sorted(sources, key=_rank):
-                value = self._value(source)
-                if value is not None and (value := convert(value)) is not None:
-                    self._put(ours, source, value)
-                    break
+            try:
+                self._take(ours, sources)
+            except Exception as error:  # noqa: BLE001 - the other attributes are said
+                _guard.swallow("vocabulary", error)
+
+    def _take(self, ours: str, sources: list[tuple[int, Source]]) -> None:
+        convert: Callable[[Any], Any] = _CONVERSIONS.get(ours, _text)
+        for _, source in sorted(sources, key=_rank):
+            value = self._value(source)
+            if value is not None and (value := convert(value)) is not None:
+                self._put(ours, source, value)
+                return
 
     def _put(self, ours: str, source: Source, value: Any) -> None:
         translation = self._translation
@@ -185,7 +188,7 @@ class _Reading:
             return self._name
         if source.endswith(".*"):
             if self._spread is None:
-                self._spread = _gathered(self._attributes)
+                self._spread = gathered(self._attributes)
             return self._spread.get(source[:-1])
         return self._attributes.get(source)
 
@@ -201,49 +204,15 @@ class _Reading:
             return value.get(key)
         counts = [
             count
-            for name, count in value.items()
-            if (name == key[:-2] or name.startswith(key[:-1])) and type(count) is int
+            for name, told in value.items()
+            if (name == key[:-2] or name.startswith(key[:-1]))
+            and (count := _count(told)) is not None
         ]
         return sum(counts) if counts else None
 
 
 def _rank(found: tuple[int, Source]) -> int:
     return found[0]
-
-
-def _gathered(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is spread over attributes, by the beginning of their names."""
-    found: dict[str, dict[str, Any]] = {}
-    taken = 0
-    for name, value in attributes.items():
-        if not name.startswith(SPREAD) or taken >= _MOST_SPREAD:
-            continue
-        taken += 1
-        prefix = next(prefix for prefix in SPREAD if name.startswith(prefix))
-        first, *rest = name[len(prefix) :].split(".")
-        if not first.isdecimal():
-            continue
-        path = [first, *(part for part in rest[:-1] if part not in _WRAPPERS), *rest[-1:]]
-        _put(found.setdefault(prefix, {}), path, value)
-    return {prefix: _listed(tree) for prefix, tree in found.items()}
-
-
-def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
-    for part in path[:-1]:
-        below = tree.setdefault(part, {})
-        if not isinstance(below, dict):
-            return  # an attribute has both a value and others below it: the value stands
-        tree = below
-    tree.setdefault(path[-1], value)
-
-
-def _listed(tree: Any) -> Any:
-    """Return the tree with a list for each level whose names are numbers."""
-    if type(tree) is not dict:
-        return tree
-    if tree and all(name.isdecimal() for name in tree):
-        return [_listed(tree[name]) for name in sorted(tree, key=int)]
-    return {name: _listed(below) for name, below in tree.items()}
 
 
 def _add_metadata(
@@ -260,9 +229,13 @@ def _add_metadata(
             facts.setdefault(key.removeprefix("."), value)
     for key, value in islice(facts.items(), _MOST_METADATA):
         ours = f"{semconv.OBSERVATION_METADATA}.{key}"
-        if key and ours not in attributes and value is not None:
+        if not key or ours in attributes or value is None:
+            continue
+        try:
             plain = isinstance(value, (str, bool, int, float))
             added[ours] = value if plain else orjson.dumps(value, default=str).decode()
+        except TypeError as error:  # deeper than is written as JSON
+            _guard.swallow("vocabulary", error)
 
 
 def _itself(value: Any) -> Any:
@@ -274,7 +247,9 @@ def _text(value: Any) -> str | None:
 
 
 def _count(value: Any) -> int | None:
-    return value if type(value) is int and value >= 0 else None
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 <= value < _LARGEST_COUNT else None
 
 
 def _number(value: Any) -> float | None:
@@ -295,6 +270,14 @@ def _level(value: Any) -> str | None:
     return level if level in semconv.OBSERVATION_LEVEL_VALUES else None
 
 
+_COUNTS: Final = (
+    semconv.GEN_AI_REQUEST_MAX_TOKENS,
+    semconv.GEN_AI_USAGE_INPUT_TOKENS,
+    semconv.GEN_AI_USAGE_OUTPUT_TOKENS,
+    semconv.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS,
+    semconv.GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS,
+    semconv.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS,
+)
 _CONVERSIONS: Final[Mapping[str, Callable[[Any], Any]]] = {
     INPUT: _itself,
     OUTPUT: _itself,
@@ -304,10 +287,5 @@ _CONVERSIONS: Final[Mapping[str, Callable[[Any], Any]]] = {
     semconv.GEN_AI_REQUEST_STREAM: _flag,
     semconv.GEN_AI_REQUEST_TEMPERATURE: _number,
     semconv.GEN_AI_REQUEST_TOP_P: _number,
-    semconv.GEN_AI_REQUEST_MAX_TOKENS: _count,
-    semconv.GEN_AI_USAGE_INPUT_TOKENS: _count,
-    semconv.GEN_AI_USAGE_OUTPUT_TOKENS: _count,
-    semconv.GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: _count,
-    semconv.GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS: _count,
-    semconv.GEN_AI_USAGE_REASONING_OUTPUT_TOKENS: _count,
+    **dict.fromkeys(_COUNTS, _count),
 }

@@ -25,6 +25,8 @@ INPUT: Final = semconv.OBSERVATION_INPUT
 OUTPUT: Final = semconv.OBSERVATION_OUTPUT
 CONTENT: Final = (INPUT, OUTPUT)
 
+_CLEARLY_JSON: Final = ("{", "[", '"')
+
 Found = tuple[str, int, Source]  # our name, how soon it is asked, where the value is found
 
 
@@ -128,8 +130,8 @@ def read(attributes: Mapping[str, Any]) -> Meaning:
     kind = get(semconv.OBSERVATION_TYPE)
     return Meaning(
         type=kind if kind in semconv.OBSERVATION_TYPE_VALUES else "span",
-        input=decoded(get(INPUT)),
-        output=decoded(get(OUTPUT)),
+        input=_json(get(INPUT)),
+        output=_json(get(OUTPUT)),
         model=_text(get(semconv.GEN_AI_REQUEST_MODEL, get(semconv.GEN_AI_RESPONSE_MODEL))),
         input_tokens=_count(get(semconv.GEN_AI_USAGE_INPUT_TOKENS)),
         output_tokens=_count(get(semconv.GEN_AI_USAGE_OUTPUT_TOKENS)),
@@ -139,8 +141,15 @@ def read(attributes: Mapping[str, Any]) -> Meaning:
 
 
 def decoded(value: Any) -> Any:
-    """Return what a JSON text says, or the value itself where it is none."""
-    if type(value) is str:
+    """Return what a text says that is clearly JSON, or the value itself.
+
+    A text of digits, or `true`, stays one: it may be an id, a commit, or what somebody wrote.
+    """
+    return _json(value) if isinstance(value, str) and value.startswith(_CLEARLY_JSON) else value
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, str):
         try:
             return orjson.loads(value)
         except ValueError:

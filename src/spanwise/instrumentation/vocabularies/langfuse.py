@@ -79,6 +79,7 @@ VOCABULARY: Final = Vocabulary(
         "langfuse.trace.metadata",
     ),
     content=(
+        _PARAMETERS,  # which may hold instructions and tools
         "langfuse.trace.input",
         "langfuse.trace.output",
         "langfuse.experiment.item.expected_output",

@@ -84,6 +84,7 @@ VOCABULARY: Final = Vocabulary(
     metadata=("metadata",),
     content=(
         _PARAMETERS,  # which may hold instructions and tools
+        "embedding.invocation_parameters",
         "llm.input_messages",
         "llm.output_messages",
         "llm.prompt_template",
