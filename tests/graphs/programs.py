@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import operator
+import threading
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Final, TypedDict
 
@@ -15,6 +16,7 @@ from langchain_core.output_parsers import StrOutputParser
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.retrievers import BaseRetriever
+from langchain_core.runnables import RunnableConfig, RunnableLambda, RunnableParallel
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
@@ -23,6 +25,7 @@ from langgraph.types import Command, Send, interrupt
 import spanwise
 
 USAGE: Final = {"input_tokens": 5, "output_tokens": 3, "total_tokens": 8}
+LATE_USAGE: Final = {"input_tokens": 5, "output_tokens": 7, "total_tokens": 12}
 THREAD: Final[dict[str, Any]] = {"configurable": {"thread_id": "thread-1"}}
 
 
@@ -64,6 +67,28 @@ class Model(BaseChatModel):
             ],
         )
         yield ChatGenerationChunk(message=last)
+
+
+class Slow(Model):
+    """Answers no sooner than it is let."""
+
+    is_asked: Any
+    may_answer: Any
+
+    def _generate(self, *args, **kwargs):
+        self.is_asked.set()
+        assert self.may_answer.wait(timeout=30)
+        return super()._generate(*args, **kwargs)
+
+    async def _agenerate(self, *args, **kwargs):
+        self.is_asked.set()
+        await asyncio.wait_for(self.may_answer.wait(), timeout=30)
+        return super()._generate(*args, **kwargs)
+
+
+def slow_model(event: Any) -> Slow:
+    answer = AIMessage(content="Paris, late.", usage_metadata=LATE_USAGE)
+    return Slow(answers=[answer], is_asked=event(), may_answer=event())
 
 
 def model(name: str | None = "fake-1") -> Model:
@@ -311,6 +336,33 @@ def steps_left_early() -> None:
         break
 
 
+class Lost(BaseRetriever):
+    """Never answers; LangChain tells no handler when it is cancelled."""
+
+    is_asked: Any
+
+    def _get_relevant_documents(self, query, *, run_manager):
+        raise NotImplementedError
+
+    async def _aget_relevant_documents(self, query, *, run_manager):
+        self.is_asked.set()
+        await asyncio.sleep(60)
+
+
+def retrieving_cancelled() -> None:
+    async def run() -> None:
+        for is_inside in (False, True):
+            lost = Lost(is_asked=asyncio.Event())
+            asked = RunnableLambda(str) | lost if is_inside else lost
+            running = asyncio.create_task(asked.ainvoke("France"))
+            await lost.is_asked.wait()
+            running.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await running
+
+    asyncio.run(run())
+
+
 def cancelled() -> None:
     async def run() -> None:
         is_waiting = asyncio.Event()
@@ -332,6 +384,74 @@ def cancelled() -> None:
     asyncio.run(run())
 
 
+def outliving_task() -> None:
+    """A node leaves two calls behind: one that has begun, and one that begins after its end."""
+
+    async def run() -> None:
+        is_over = asyncio.Event()
+        begun, later = slow_model(asyncio.Event), slow_model(asyncio.Event)
+        later.may_answer.set()
+        left = []
+
+        async def ask_later() -> None:
+            await is_over.wait()
+            await later.ainvoke("later")
+
+        async def leave(state: State) -> State:
+            left.append(asyncio.create_task(begun.ainvoke("now")))
+            left.append(asyncio.create_task(ask_later()))
+            await begun.is_asked.wait()
+            return {"answer": "soon"}
+
+        graph = StateGraph(State)
+        graph.add_node("leave", leave)
+        graph.add_edge(START, "leave")
+        await graph.compile(name="Hasty").ainvoke({}, THREAD)
+        is_over.set()
+        begun.may_answer.set()
+        await asyncio.gather(*left)
+
+    asyncio.run(run())
+
+
+def outliving_thread() -> None:
+    """A step gives its config to a thread, and does not wait for it."""
+    slow = slow_model(threading.Event)
+    left = []
+
+    def leave(value: str, config: RunnableConfig) -> str:
+        left.append(threading.Thread(target=slow.invoke, args=("now", config)))
+        left[0].start()
+        assert slow.is_asked.wait(timeout=30)
+        return "soon"
+
+    RunnableLambda(leave).invoke("go")
+    slow.may_answer.set()
+    left[0].join(timeout=30)
+
+
+def outliving_branch() -> None:
+    """A branch goes on when the one beside it has failed."""
+
+    async def run() -> None:
+        slow = slow_model(asyncio.Event)
+
+        async def fail(value: str) -> str:
+            await slow.is_asked.wait()
+            raise KeyError(value)
+
+        before = asyncio.all_tasks()
+        try:
+            await RunnableParallel(slow=slow, failing=RunnableLambda(fail)).ainvoke("go")
+        except KeyError:
+            slow.may_answer.set()
+            await asyncio.wait(asyncio.all_tasks() - before, timeout=30)
+            return
+        raise AssertionError("the program's own error must reach it")
+
+    asyncio.run(run())
+
+
 # Those that need no more than langgraph, and so are run without langchain, too.
 OF_LANGGRAPH: Final[tuple[Callable[[], None], ...]] = (
     invoke,
@@ -349,6 +469,10 @@ OF_LANGGRAPH: Final[tuple[Callable[[], None], ...]] = (
     retrieving,
     steps_left_early,
     cancelled,
+    outliving_task,
+    outliving_thread,
+    outliving_branch,
+    retrieving_cancelled,
 )
 OF_LANGCHAIN: Final[tuple[Callable[[], None], ...]] = (
     agent_invoke,

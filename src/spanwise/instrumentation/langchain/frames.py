@@ -19,7 +19,7 @@ from opentelemetry.context import _RUNTIME_CONTEXT
 
 from spanwise import _guard, _identity
 from spanwise.instrumentation.langchain.gate import Gate
-from spanwise.instrumentation.langchain.runs import NODE_TAG
+from spanwise.instrumentation.langchain.runs import NODE_TAG, has_tag
 
 _PREPARES: Final = "_set_config_context"
 _PREPARING: Final = ("langchain_core.runnables.config", "langgraph._internal._runnable")
@@ -85,10 +85,15 @@ class Frames:
                 return _RUNTIME_CONTEXT.attach(context)
         return None
 
+    @_guard.guard("langchain.context")
+    def _attach_for(self, given: Any) -> Any:
+        return self._attach(getattr(given.get("run_manager"), "run_id", None))
+
     def _prepared(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def prepare(config: Any, *args: Any, **kwargs: Any) -> Any:
             prepared = original(config, *args, **kwargs)
-            self._attach(getattr(config.get("callbacks"), "parent_run_id", None))
+            with _guard.guard("langchain.context"):
+                self._attach(getattr(config.get("callbacks"), "parent_run_id", None))
             return prepared
 
         return prepare
@@ -101,15 +106,16 @@ class Frames:
 
         async def start(manager: Any, *args: Any, **kwargs: Any) -> Any:
             started = await original.__get__(manager)(*args, **kwargs)
-            if any(tag.startswith(NODE_TAG) for tag in manager.tags or ()):
-                self._attach(started.run_id)
+            with _guard.guard("langchain.context"):
+                if has_tag(manager.tags, NODE_TAG):
+                    self._attach(started.run_id)
             return started
 
         return start
 
     def _generated(self, original: Any) -> Callable[..., Any]:
         def generate(model: Any, *args: Any, **kwargs: Any) -> Any:
-            token = self._attach(getattr(kwargs.get("run_manager"), "run_id", None))
+            token = self._attach_for(kwargs)
             try:
                 return original.__get__(model)(*args, **kwargs)
             finally:
@@ -120,7 +126,7 @@ class Frames:
 
     def _generated_async(self, original: Any) -> Callable[..., Any]:
         async def generate(model: Any, *args: Any, **kwargs: Any) -> Any:
-            token = self._attach(getattr(kwargs.get("run_manager"), "run_id", None))
+            token = self._attach_for(kwargs)
             try:
                 return await original.__get__(model)(*args, **kwargs)
             finally:
@@ -133,9 +139,13 @@ class Frames:
         """Give the caller's context back after a retriever, whose start attaches its own."""
 
         def invoke(retriever: Any, *args: Any, **kwargs: Any) -> Any:
-            token = _attach_mark()
+            started: list[Any] = []
+            token = _attach_mark(started)
             try:
                 return original.__get__(retriever)(*args, **kwargs)
+            except BaseException as error:
+                self._cut(started, error)
+                raise
             finally:
                 _identity.give_back(token)
 
@@ -143,9 +153,13 @@ class Frames:
 
     def _retrieved_async(self, original: Any) -> Callable[..., Any]:
         async def ainvoke(retriever: Any, *args: Any, **kwargs: Any) -> Any:
-            token = _attach_mark()
+            started: list[Any] = []
+            token = _attach_mark(started)
             try:
                 return await original.__get__(retriever)(*args, **kwargs)
+            except BaseException as error:
+                self._cut(started, error)
+                raise
             finally:
                 _identity.give_back(token)
 
@@ -164,11 +178,22 @@ class Frames:
         return start
 
     def _begun(self, started: Any) -> Any:
-        if _RUNTIME_CONTEXT.get_current().get(_RETRIEVING):
-            self._attach(getattr(started, "run_id", None))
+        with _guard.guard("langchain.context"):
+            retrieving = _RUNTIME_CONTEXT.get_current().get(_RETRIEVING)
+            if isinstance(retrieving, list):
+                retrieving.append(started.run_id)
+                self._attach(started.run_id)
         return started
 
+    @_guard.guard("langchain.end")
+    def _cut(self, started: list[Any], error: BaseException) -> None:
+        """End the run of a retriever that was cancelled: LangChain tells nobody of its end."""
+        for run_id in started[:1]:
+            if not issubclass(type(error), Exception):
+                self._gate.cut(run_id, error)
 
-def _attach_mark() -> Any:
-    marked = context_api.set_value(_RETRIEVING, True, _RUNTIME_CONTEXT.get_current())
+
+@_guard.guard("langchain.context")
+def _attach_mark(started: list[Any]) -> Any:
+    marked = context_api.set_value(_RETRIEVING, started, _RUNTIME_CONTEXT.get_current())
     return _RUNTIME_CONTEXT.attach(marked)

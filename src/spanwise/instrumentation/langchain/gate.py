@@ -100,6 +100,11 @@ class Gate:
         opened = self._open.get(run_id) if run_id is not None else None
         return opened.context if opened is not None else None
 
+    def cut(self, run_id: UUID, error: BaseException) -> None:
+        """End a retriever's run of whose end LangChain does not tell."""
+        if run_id in self._open:
+            self._failed("on_retriever_error", error, run_id=run_id)
+
     def _started(self, event: str, *args: Any, **given: Any) -> Any:
         original = self._originals[event]
         token = run = opened = None
@@ -114,6 +119,8 @@ class Gate:
             within = current if above is None or _is_between(current, above) else above.context
             if above is not None:
                 given["parent_run_id"] = None if within is current else above.forwarded_id
+            elif parent_id is not None and (not is_root or self._known.span(parent_id) is None):
+                given["parent_run_id"] = None  # it has ended, and some handlers miss it
             within = _with_session(within, run.session)
             opened = _Open(above, within, run_id)
             self._remember(run_id, opened)
@@ -175,10 +182,13 @@ class Gate:
         return self._forward(event, args, given, is_known=opened is not None)
 
     def _failed(self, event: str, *args: Any, **given: Any) -> Any:
+        if args:
+            self._end_below(given.get("run_id"), args[0])
         if args and runs.is_control_flow(args[0]):
             outcome: Any = runs.interrupts(args[0])
             if event == "on_llm_error":
-                outcome = given.pop("response", None) or _no_answer()
+                outcome = given.pop("response", None)
+                outcome = _no_answer() if outcome is None else outcome
             elif event == "on_retriever_error":
                 outcome = []
             return self._ended(_ENDS[event], outcome, **given)
@@ -205,29 +215,31 @@ class Gate:
 
     def _remember(self, run_id: UUID, opened: _Open) -> None:
         if len(self._open) >= _MOST_OPEN:  # those whose end nobody told of
-            self._open.pop(next(iter(self._open)), None)
+            oldest = next(iter(self._open))
+            self._closed(oldest)
+            self._known.forget(oldest)
         self._open[run_id] = opened
         if opened.above is not None:
             opened.above.below.add(run_id)
 
     def _closed(self, run_id: UUID | None) -> _Open | None:
-        """Forget an open run, and end what is still open below it: nobody will tell of its end."""
+        """Forget an open run; what is open below it may go on, and is told of when it ends."""
         opened = self._open.pop(run_id, None) if run_id is not None else None
-        if opened is not None:
-            if opened.above is not None and run_id is not None:
-                opened.above.below.discard(run_id)
-            with _guard.guard("langchain.end"):
-                self._end_below(opened)
+        if opened is not None and opened.above is not None and run_id is not None:
+            opened.above.below.discard(run_id)
         return opened
 
-    def _end_below(self, opened: _Open) -> None:
-        waiting = [opened]
+    @_guard.guard("langchain.end")
+    def _end_below(self, run_id: UUID | None, error: BaseException) -> None:
+        """End what is open below a run that was closed or cancelled: nobody may tell of it."""
+        if issubclass(type(error), Exception) or run_id is None:
+            return
+        waiting = [self._open.get(run_id)]
         while waiting:
-            for run_id in waiting.pop().below:
-                child = self._open.pop(run_id, None)
-                if child is not None:
-                    waiting.append(child)
-                    self._known.forget(run_id)
+            opened = waiting.pop()
+            for child_id in () if opened is None else tuple(opened.below):
+                waiting.append(self._open.pop(child_id, None))
+                self._known.forget(child_id)
 
 
 def _ignore(event: Any) -> None:

@@ -7,6 +7,7 @@ spans elsewhere, its own tree is written as it makes it.
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 from uuid import UUID
@@ -15,7 +16,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, set_span_in_context
 
 from spanwise import _state, semconv
-from spanwise.instrumentation.langchain.runs import Run, is_control_flow
+from spanwise.instrumentation.langchain.runs import Run, is_control_flow, mapping
 
 
 class Handler(Protocol):
@@ -66,9 +67,8 @@ class _GenAI:
         if run.type == "chain":
             invocation = telemetry.workflow(run.name, _attach_to_context=False)
         elif run.type == "generation":
-            provider = (given.get("metadata") or {}).get("ls_provider") or "unknown"
             invocation = telemetry.inference(
-                provider, request_model=run.model, _attach_to_context=False
+                run.provider or "unknown", request_model=run.model, _attach_to_context=False
             )
             if telemetry.should_capture_content():
                 invocation.input_messages = _messages_of(arguments[1])
@@ -94,8 +94,11 @@ class _GenAI:
         invocation.fail = functools.partial(_fail, invocation, invocation.fail)
 
     def outcome(self, run_id: UUID, outcome: Any, session: str | None) -> Any:
-        generations = getattr(outcome, "generations", None)
-        if not generations or all(hasattr(g, "message") for row in generations for g in row):
+        outputs = sys.modules.get("langchain_core.outputs")
+        if outputs is None or not issubclass(type(outcome), outputs.LLMResult):
+            return outcome
+        texts = [type(one) for row in outcome.generations for one in row]
+        if all(issubclass(kind, outputs.ChatGeneration) for kind in texts):
             return outcome
         return outcome.model_copy(update={"generations": _as_messages(outcome)})
 
@@ -161,6 +164,12 @@ class _Traceloop(_CallbacksOnly):
         holder = self._handler.spans.get(run_id)
         return None if holder is None else holder.span
 
+    def outcome(self, run_id: UUID, outcome: Any, session: str | None) -> Any:
+        holder = self._handler.spans.get(run_id)
+        if holder is not None:
+            holder.children.clear()  # it would end them with it, though they may go on
+        return outcome
+
     def forget(self, run_id: UUID) -> None:
         holder = self._handler.spans.pop(run_id, None)
         if holder is not None:
@@ -207,7 +216,7 @@ def _as_messages(outcome: Any) -> list[list[Any]]:
         ChatGeneration,
     )
 
-    counted = (outcome.llm_output or {}).get("token_usage") or {}
+    counted = mapping(mapping(outcome.llm_output).get("token_usage"))
     tokens_in, tokens_out = counted.get("prompt_tokens"), counted.get("completion_tokens")
     usage = None
     if type(tokens_in) is int and type(tokens_out) is int:
