@@ -169,3 +169,27 @@ def test_a_json_line_is_one_line_whatever_the_texts_hold(tmp_path):
     (path,) = (tmp_path / "t").glob("observations*.jsonl")
     (line,) = path.read_bytes().splitlines()
     assert text == json.loads(line)["input"]
+
+
+def test_an_error_is_told_by_its_message_where_a_status_holds_a_whole_traceback(files):
+    """The traceback stands beside it, of the same event."""
+    with trace.get_tracer("third").start_as_current_span("call") as span:
+        try:
+            raise ValueError("no ticket")
+        except ValueError as error:
+            span.record_exception(error)
+            text = f"{error!r}Traceback (most recent call last):\n  File ...\nValueError: no ticket"
+            span.set_status(trace.StatusCode.ERROR, text)
+    (line,) = files.observations()
+    assert "no ticket" == line["error"]
+    assert "Traceback" in line["metadata"]["traceback"]
+
+
+def test_a_status_without_an_event_is_told_as_it_is(files):
+    """There is nothing else to tell."""
+    text = "Traceback (most recent call last): none"
+    span = trace.get_tracer("third").start_span("call")
+    span.set_status(trace.StatusCode.ERROR, text)
+    span.end()
+    (line,) = files.observations()
+    assert text == line["error"]

@@ -26,6 +26,7 @@ from spanwise.instrumentation.vocabulary import Meaning
 
 SCOPE_NAME = "spanwise"
 _LARGEST_INT = 2**63 - 1
+_TRACEBACK: Final = "Traceback (most recent call last)"
 _SHORT_TEXT: Final = 16_384
 _LONGEST_SCALAR: Final = 24
 
@@ -116,7 +117,11 @@ class Record:
         """The error's text, or None."""
         if not self.is_error:
             return None
-        return self.status_message or str(self.attributes.get(semconv.ERROR_TYPE, "error"))
+        text = self.status_message or str(self.attributes.get(semconv.ERROR_TYPE, "error"))
+        if _TRACEBACK in text:  # some put it all there; the event of it has the message alone
+            told = (event.attributes.get(semconv.EXCEPTION_MESSAGE) for event in self.events)
+            text = next((str(message) for message in told if message), text)
+        return text
 
     def metadata(self) -> dict[str, Any]:
         """Return what was attached as `observation.metadata.<key>`, by key."""
