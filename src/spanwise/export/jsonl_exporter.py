@@ -12,6 +12,8 @@ from spanwise._environment import Environment
 from spanwise._masking import Masker
 from spanwise.export.jsonl_files import JsonlFiles
 from spanwise.export.record import make_record, masked_attributes
+from spanwise.processors.ended_spans import EndedSpans
+from spanwise.processors.token_counts import TokenCounts
 
 
 class JsonlSpanExporter(SpanExporter):
@@ -32,6 +34,8 @@ class JsonlSpanExporter(SpanExporter):
         )
         self._masker = Masker(settings.mask, settings.unmask, strict=settings.strict_masking)
         self._capture_content = settings.capture_content
+        self._ended = EndedSpans()
+        self._counts = TokenCounts()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Write spans; one that cannot be written does not stop the others, and is counted."""
@@ -54,12 +58,11 @@ class JsonlSpanExporter(SpanExporter):
         self._files.close(timeout_s=1.0)
 
     def _write(self, span: ReadableSpan) -> None:
-        self._files.write(
-            make_record(
-                span,
-                self._masker,
-                capture_content=self._capture_content,
-                resource=masked_attributes(span.resource.attributes, self._masker),
-                observation_above=span.parent.span_id if span.parent is not None else None,
-            )
+        record = make_record(
+            span,
+            self._masker,
+            capture_content=self._capture_content,
+            resource=masked_attributes(span.resource.attributes, self._masker),
+            observation_above=span.parent.span_id if span.parent is not None else None,
         )
+        self._files.write(self._counts.once(record, self._ended.place(span)))
