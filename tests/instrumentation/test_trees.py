@@ -112,6 +112,25 @@ def test_what_runs_at_once_is_kept_apart(instrumented: Files):
     assert all(sessions[line["trace_id"]] == line["session_id"] for line in lines)
 
 
+@pytest.mark.parametrize("key", ["thread_id", "session_id", "conversation_id"])
+def test_no_object_is_asked_for_a_session(key: str, instrumented: Files, caplog):
+    """Neither by us nor by the instrumentor: its code is the program's, and may raise."""
+    asked = []
+
+    class Touchy:
+        def _no(self):
+            asked.append(self)
+            raise RuntimeError("this is the program's code")
+
+        __bool__ = __str__ = __repr__ = _no
+
+    programs.model().invoke("Where?", {"metadata": {key: Touchy()}})
+    spanwise.flush()
+    assert [] == asked
+    assert ["chat fake-1"] == [line["name"] for line in instrumented.observations()]
+    assert [] == caplog.records
+
+
 def test_turned_off_nothing_of_it_is_left(instrumented: Files, tmp_path: Path):
     """Handlers, wrapped functions and instance attributes are gone; the graph runs without us."""
     handlers = langchain_core.callbacks.CallbackManager([]).handlers

@@ -116,6 +116,7 @@ class Gate:
             # In a thread or a task that LangChain lost sight of, the context still knows.
             is_root = above is None and current.get(_RUN) is None
             run = runs.read(event, args[0], given, is_root=is_root)
+            given["metadata"] = runs.handed_on(given.get("metadata"))
             within = current if above is None or _is_between(current, above) else above.context
             if above is not None:
                 given["parent_run_id"] = None if within is current else above.forwarded_id

@@ -19,6 +19,8 @@ _AGENT_INTEGRATION: Final = "langchain_create_agent"
 _UNNAMED_GRAPH: Final = "LangGraph"
 _WIDEST_NUMBER: Final = 128
 
+_PLAIN: Final = (str, bool, int, float, UUID, type(None))
+
 # In the order in which they are asked for.
 _SESSION_KEYS: Final = ("thread_id", "session_id", "conversation_id")
 _MODEL_KEYS: Final = ("model_name", "model_id", "model")
@@ -90,6 +92,18 @@ def read(event: str, serialized: Any, given: Mapping[str, Any], *, is_root: bool
         session=next((session for session in sessions if session is not None), None),
         is_hidden=has_tag(tags, _HIDDEN_TAG),
     )
+
+
+def handed_on(metadata: Any) -> Any:
+    """Return the metadata without objects for a session, which handlers would ask for a name."""
+    plain = mapping(metadata)
+    objects = [key for key in _SESSION_KEYS if type(plain.get(key)) not in _PLAIN]
+    if not objects:
+        return metadata
+    kept = dict(plain)
+    for key in objects:
+        del kept[key]
+    return kept
 
 
 def has_tag(tags: Any, beginning: str) -> bool:
