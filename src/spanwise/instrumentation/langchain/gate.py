@@ -7,7 +7,7 @@ the spans and fills them in.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
@@ -18,7 +18,7 @@ from opentelemetry.context import _RUNTIME_CONTEXT, Context
 from opentelemetry.trace import Span
 
 from spanwise import _guard, _identity, semconv
-from spanwise.instrumentation.langchain import runs
+from spanwise.instrumentation.langchain import details, runs
 from spanwise.instrumentation.langchain.handlers import INPUT, OUTPUT, Handler, write_content
 
 _RUN: Final = context_api.create_key("spanwise-langchain-run")
@@ -40,6 +40,8 @@ _ENDS: Final = {
     "on_retriever_error": "on_retriever_end",
 }
 _CHUNK: Final = "on_llm_new_token"
+# OpenTelemetry's handler writes nothing for chains, and of documents no text.
+_CONTENT_BY_US: Final = frozenset({"chain", "retrieval"})
 # Told by LangGraph to every handler, and missing in some: each time a warning is logged.
 _OF_GRAPHS: Final = ("on_interrupt", "on_resume")
 
@@ -47,9 +49,15 @@ _OF_GRAPHS: Final = ("on_interrupt", "on_resume")
 class _Open:
     """A run that has started and not ended."""
 
-    __slots__ = ("above", "below", "context", "forwarded_id", "has_own_content", "span")
+    __slots__ = ("above", "below", "context", "forwarded_id", "has_own_content", "said", "span")
 
-    def __init__(self, above: _Open | None, context: Context, forwarded_id: UUID | None) -> None:
+    def __init__(
+        self,
+        above: _Open | None,
+        context: Context,
+        forwarded_id: UUID | None,
+        said: Mapping[str, Any],
+    ) -> None:
         self.above = above
         self.below: set[UUID] = set()
         self.context = context
@@ -58,6 +66,7 @@ class _Open:
             forwarded_id  # what the handler knows it as; of a hidden run, its parent
         )
         self.has_own_content = False
+        self.said = said
 
 
 class Gate:
@@ -116,6 +125,7 @@ class Gate:
             # In a thread or a task that LangChain lost sight of, the context still knows.
             is_root = above is None and current.get(_RUN) is None
             run = runs.read(event, args[0], given, is_root=is_root)
+            said = details.said(given, above.said if above is not None else {})
             given["metadata"] = runs.handed_on(given.get("metadata"))
             within = current if above is None or _is_between(current, above) else above.context
             if above is not None:
@@ -123,7 +133,7 @@ class Gate:
             elif parent_id is not None and (not is_root or self._known.span(parent_id) is None):
                 given["parent_run_id"] = None  # it has ended, and some handlers miss it
             within = _with_session(within, run.session)
-            opened = _Open(above, within, run_id)
+            opened = _Open(above, within, run_id, said)
             self._remember(run_id, opened)
             if run.is_hidden:
                 opened.forwarded_id = above.forwarded_id if above is not None else None
@@ -160,9 +170,12 @@ class Gate:
         if session is not None:
             span.set_attribute(semconv.SESSION_ID, session)
             span.set_attribute(semconv.GEN_AI_CONVERSATION_ID, session)
-        if self._known.attaches and run.type == "chain":
+        details.add_said(span, opened.said, opened.above.said if opened.above is not None else {})
+        if self._known.attaches and run.type in _CONTENT_BY_US:
             opened.has_own_content = True
             write_content(span, INPUT, args[1])
+        elif self._known.attaches and run.type == "agent" and not runs.has_messages(args[1]):
+            write_content(span, INPUT, args[1])  # resumed: what the person said
 
     def _went_on(self, *args: Any, **given: Any) -> Any:
         with _guard.guard("langchain.token"):
@@ -198,6 +211,8 @@ class Gate:
             return None  # hidden
         if opened is not None:
             with _guard.guard("langchain.end"):
+                if self._known.attaches and opened.span is not None:
+                    details.add_error(opened.span, args[0])
                 self._known.outcome(given["run_id"], None, _session_of(opened.context))
         return self._forward(event, args, given, is_known=opened is not None)
 

@@ -22,7 +22,7 @@ _WIDEST_NUMBER: Final = 128
 _PLAIN: Final = (str, bool, int, float, UUID, type(None))
 
 # In the order in which they are asked for.
-_SESSION_KEYS: Final = ("thread_id", "session_id", "conversation_id")
+SESSION_KEYS: Final = ("thread_id", "session_id", "conversation_id")
 _MODEL_KEYS: Final = ("model_name", "model_id", "model")
 
 # The callback that starts a run: the observation type, and what its span is called.
@@ -82,7 +82,7 @@ def read(event: str, serialized: Any, given: Mapping[str, Any], *, is_root: bool
         span_name = name  # nodes, sub-graphs and steps are known by their own names
     else:
         span_name = f"{operation} {name}"
-    sessions = (_session(metadata.get(key)) for key in _SESSION_KEYS)
+    sessions = (_session(metadata.get(key)) for key in SESSION_KEYS)
     return Run(
         type=type_,
         name=name,
@@ -97,7 +97,7 @@ def read(event: str, serialized: Any, given: Mapping[str, Any], *, is_root: bool
 def handed_on(metadata: Any) -> Any:
     """Return the metadata without objects for a session, which handlers would ask for a name."""
     plain = mapping(metadata)
-    objects = [key for key in _SESSION_KEYS if type(plain.get(key)) not in _PLAIN]
+    objects = [key for key in SESSION_KEYS if type(plain.get(key)) not in _PLAIN]
     if not objects:
         return metadata
     kept = dict(plain)
@@ -118,6 +118,11 @@ def mapping(value: Any) -> Mapping[str, Any]:
     if type(value) is dict:
         return value
     return dict(dict.items(value)) if issubclass(type(value), dict) else {}
+
+
+def has_messages(given: Any) -> bool:
+    """Return whether what an agent is given holds messages, which its handler writes."""
+    return mapping(given).get("messages") is not None
 
 
 def is_control_flow(error: BaseException) -> bool:
