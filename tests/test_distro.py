@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import textwrap
@@ -15,7 +16,10 @@ from typing import Any
 import pytest
 
 from spanwise import _settings, environment_variables
+from support.certificates import make_certificates
+from support.faulty_collector import Behaviour, FaultyCollector, FaultyGrpcCollector
 from support.files import Files
+from support.receiver import Receiver
 
 INSTRUMENT = str(Path(sys.executable).parent / "opentelemetry-instrument")
 SPANWISE = [sys.executable, "-m", "spanwise", "run"]
@@ -341,6 +345,78 @@ def test_the_limits_of_spans_are_those_of_the_variables(run, receiver, tmp_path,
     assert (1, 2) == (len(span.links), span.dropped_links_count)
     assert {1} == {len(event.attributes) for event in span.events}
     assert {2} == {len(link.attributes) for link in span.links}
+
+
+@pytest.mark.parametrize(
+    ("variables", "kept", "longest"),
+    [
+        ({"OTEL_ATTRIBUTE_COUNT_LIMIT": "1", "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT": "3"}, 1, 3),
+        ({"OTEL_ATTRIBUTE_COUNT_LIMIT": "1", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "5"}, 3, 8),
+    ],
+)
+def test_the_limit_of_spans_beats_that_of_everything(run, receiver, variables, kept, longest):
+    """Where nothing is said of spans, what is said of everything holds for them."""
+    program = """
+        from opentelemetry import trace
+        given = {"b": 2, "c": 3, "a": "12345678"}
+        trace.get_tracer("theirs").start_span("limited", attributes=given).end()
+    """
+    run(program, {**variables, "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url})
+    (span,) = receiver.spans()
+    assert kept == len(span.attributes)
+    assert longest == max(len(a.value.string_value) for a in span.attributes)
+
+
+def test_grpc_is_spoken_where_the_protocol_says_so(run):
+    """To an address without a scheme, where it is said to be insecure."""
+    with FaultyGrpcCollector() as collector:
+        variables = {
+            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"127.0.0.1:{collector.port}",
+            "OTEL_EXPORTER_OTLP_INSECURE": "true",
+            "OTEL_EXPORTER_OTLP_TIMEOUT": "30",
+        }
+        run(variables=variables)
+        assert 2 == len(collector.accepted)
+
+
+@pytest.mark.parametrize("shows", [True, False])
+def test_certificates_are_those_of_the_variables(run, tmp_path, shows):
+    """Whom to trust, and who the client is; without them nothing is taken, and nothing lost."""
+    folder = make_certificates(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.pem", folder / "server.key")
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(folder / "ca.pem")
+    receiver = Receiver(context)
+    variables = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
+        "OTEL_EXPORTER_OTLP_CERTIFICATE": str(folder / "ca.pem"),
+        "SPANWISE_SPOOL_DIR": str(tmp_path / "spool"),
+    }
+    if shows:
+        variables["OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"] = str(folder / "client.pem")
+        variables["OTEL_EXPORTER_OTLP_CLIENT_KEY"] = str(folder / "client.key")
+    run(variables=variables)
+    receiver.close()
+    assert (["inner", "outer"] if shows else []) == sorted(s.name for s in receiver.spans())
+    assert shows != bool(list((tmp_path / "spool").glob("*/*.000001.jsonl")))
+
+
+def test_a_request_ends_after_the_batch_processors_timeout(run, tmp_path):
+    """Where that is the shorter one; what was sent by it waits in the spool."""
+    with FaultyCollector() as collector:
+        collector.behaviour = Behaviour(fault="hang")
+        variables = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+            "OTEL_BSP_EXPORT_TIMEOUT": "150",
+            "OTEL_BSP_SCHEDULE_DELAY": "0",
+        }
+        program = f"import spanwise\n{PROGRAM}\nassert not spanwise.flush(20)"
+        done = run(program, variables)
+        assert len(collector.requests) > 1
+        assert "is away" in done.stderr
 
 
 CONFIGURATION = """

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 from opentelemetry import trace as trace_api
 
@@ -22,7 +26,6 @@ def limits_of(monkeypatch, **variables):
         ({}, 1024, 128),
         ({"OTEL_ATTRIBUTE_COUNT_LIMIT": "5"}, 5, 5),
         ({"OTEL_ATTRIBUTE_COUNT_LIMIT": "5", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "9"}, 9, 5),
-        ({"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "Unset"}, None, 128),
         ({"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "0"}, 0, 128),
     ],
 )
@@ -41,7 +44,7 @@ def test_a_limit_that_is_no_number_is_told_with_its_variable(monkeypatch, value)
         limits_of(monkeypatch, OTEL_SPAN_LINK_COUNT_LIMIT=value)
     assert str(told.value) == (
         "a limit of spans (from OTEL_SPAN_LINK_COUNT_LIMIT) must be a number that is not "
-        f"negative, or 'unset', not {value!r}"
+        f"negative, not {value!r}"
     )
 
 
@@ -52,3 +55,21 @@ def test_an_id_generator_that_nobody_offers_is_told_with_its_variable(monkeypatc
         InvalidSettingError, match=r"OTEL_PYTHON_ID_GENERATOR\) 'randon' .*'random'"
     ):
         spanwise.configure()
+
+
+def test_a_variable_over_which_the_sdk_itself_fails_is_an_error_of_the_configuration(tmp_path):
+    """It reads some of them when it is imported, which the first `configure()` does."""
+    program = (
+        "import spanwise\ntry:\n  spanwise.configure()\nexcept ValueError as e:\n  print(repr(e))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "OTEL_SPAN_LINK_COUNT_LIMIT": "many"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (0, "") == (done.returncode, done.stderr)
+    assert done.stdout.startswith("InvalidSettingError(")
+    assert "OTEL_SPAN_LINK_COUNT_LIMIT" in done.stdout

@@ -13,6 +13,7 @@ from typing_extensions import Unpack
 from spanwise import _guard, _propagation, _settings, _state
 from spanwise._environment import Environment
 from spanwise._settings import Settings, SettingsKeywords
+from spanwise.errors import InvalidSettingError
 
 if TYPE_CHECKING:
     from spanwise._state import Runtime
@@ -149,7 +150,11 @@ def apply(
                 _stop(runtime)
             return settings
         # Imported now: nothing but a configured process pays for the SDK.
-        from spanwise import _pipeline
+        try:
+            from spanwise import _pipeline
+        except ValueError as error:  # it reads some of its variables while it is imported
+            fault = f"cannot be used: {error}"
+            raise InvalidSettingError("a variable of OpenTelemetry's", fault) from None
         from spanwise.instrumentation import loading
 
         loading.check_names(settings.instrument)

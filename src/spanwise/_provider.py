@@ -203,11 +203,10 @@ def _limits(environment: Environment) -> SpanLimits:
         if found is None:
             continue
         text, source = found
-        word = text.strip().lower()
-        if word != "unset" and not word.isdecimal():
-            fault = f"must be a number that is not negative, or 'unset', not {text!r}"
+        if not text.strip().isdecimal():
+            fault = f"must be a number that is not negative, not {text!r}"
             raise InvalidSettingError("a limit of spans", fault, source=source)
-        limits[name] = SpanLimits.UNSET if word == "unset" else int(word)
+        limits[name] = int(text)
     if "max_attributes" not in limits:
         limits.setdefault("max_span_attributes", _ATTRIBUTES)
     return SpanLimits(**limits)

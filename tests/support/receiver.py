@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import ssl
 import threading
 import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,11 +18,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 class Receiver:
     """Collects requests; `status` is what it answers.
 
+    Args:
+        tls: speak HTTPS by this context.
+
     Attributes:
         requests: (path, headers with lower-case names, decoded request), in order of arrival.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.status = 200
         self.requests: list[tuple[str, dict[str, str], ExportTraceServiceRequest]] = []
         outer = self
@@ -52,6 +56,9 @@ class Receiver:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        self._scheme = "http" if tls is None else "https"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.02,), daemon=True
         )
@@ -60,7 +67,7 @@ class Receiver:
     @property
     def url(self) -> str:
         """The base address."""
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}"
 
     def spans(self) -> list[Any]:
         """Return the protobuf spans received so far."""
