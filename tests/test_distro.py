@@ -21,6 +21,7 @@ from support.faulty_collector import Behaviour, FaultyCollector, FaultyGrpcColle
 from support.files import Files
 from support.receiver import Receiver
 
+pytestmark = pytest.mark.programs
 INSTRUMENT = str(Path(sys.executable).parent / "opentelemetry-instrument")
 SPANWISE = [sys.executable, "-m", "spanwise", "run"]
 # Two spans of OpenTelemetry's own making, and a line that says what the program saw.

@@ -15,6 +15,7 @@ import pytest
 from spanwise import Settings
 from spanwise.dialects import DIALECTS
 
+pytestmark = pytest.mark.programs
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 THIRD_PARTIES = ("fastapi", "langchain", "langchain_core", "langgraph")

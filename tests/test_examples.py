@@ -12,6 +12,7 @@ import pytest
 
 from support.files import Files
 
+pytestmark = pytest.mark.programs
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 

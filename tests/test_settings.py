@@ -525,7 +525,11 @@ def test_the_batch_processors_variables_are_those_of_the_main_destination():
             {"OTEL_EXPORTER_OTLP_HEADERS": "novalue"},
             "OTEL_EXPORTER_OTLP_HEADERS",
         ),
-        ({"otlp_endpoint": "http://c", "dialects": ["brix"]}, {}, r"did you mean 'brixo'\? Known are brixo, langfuse, "),
+        (
+            {"otlp_endpoint": "http://c", "dialects": ["brix"]},
+            {},
+            r"did you mean 'brixo'\? Known are brixo, langfuse, ",
+        ),
         ({"destinations": [{"endpont": "http://c"}]}, {}, "'endpont'; did you mean 'endpoint'"),
         ({"destinations": [{"headers": {}}]}, {}, "must each have an endpoint"),
         ({"destinations": [7]}, {}, "must be addresses, mappings or Destination"),
