@@ -546,7 +546,8 @@ def test_a_missing_folder_is_one_line_and_exit_code_2(show: Show) -> None:
     assert (result.stdout, result.exit_code) == ("", 2)
     assert result.stderr == (
         "Error: there is no folder elsewhere: "
-        "spans are written there once `spanwise.configure()` was called\n"
+        "spans are written there once `spanwise.configure()` was called, and where they are sent "
+        "to a collector only if SPANWISE_TRACES_DIR names it\n"
     )
 
 

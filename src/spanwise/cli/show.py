@@ -90,7 +90,10 @@ def command(
 
 def _read(folder: Path) -> Traces:
     if not folder.exists():
-        hint = "spans are written there once `spanwise.configure()` was called"
+        hint = (
+            "spans are written there once `spanwise.configure()` was called, and where they are "
+            "sent to a collector only if SPANWISE_TRACES_DIR names it"
+        )
         raise UserError(f"there is no folder {folder}: {hint}")
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder")
