@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from support.published import difference, flat
+
 HERE = Path(__file__).parent
 
 # Every way in which they differ: where, and why.
@@ -34,7 +36,10 @@ DIFFERENCES = {
 
 @pytest.fixture(scope="module")
 def published() -> dict[str, Any]:
-    return flat(json.loads((HERE / "brixo_published.json").read_text(encoding="utf-8")))
+    return flat(
+        json.loads((HERE / "brixo_published.json").read_text(encoding="utf-8")),
+        lambda name: name.removesuffix(".workflow"),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -43,28 +48,7 @@ def ours() -> dict[str, Any]:
         [sys.executable, HERE / "brixo_facts.py"], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
-    return flat(json.loads(done.stdout))
-
-
-def flat(facts: dict[str, Any]) -> dict[str, Any]:
-    """Return every fact by its path; spans by the name that the program gave them."""
-    found = {f"headers/{name}": value for name, value in facts["headers"].items()}
-    found |= {f"resource/{name}": value for name, value in facts["resource"].items()}
-    found["paths"] = facts["paths"]
-    for span in facts["spans"]:
-        path = f"spans/{span['name'].removesuffix('.workflow')}"
-        found |= {f"{path}/{part}": span[part] for part in span if part != "attributes"}
-        found |= {f"{path}/attributes/{name}": v for name, v in span["attributes"].items()}
-    return found
-
-
-def difference(published: dict[str, Any], ours: dict[str, Any]) -> set[str]:
-    missing = object()
-    return {
-        path
-        for path in published.keys() | ours.keys()
-        if published.get(path, missing) != ours.get(path, missing)
-    }
+    return flat(json.loads(done.stdout), lambda name: name.removesuffix(".workflow"))
 
 
 def test_every_difference_has_a_reason(published, ours):

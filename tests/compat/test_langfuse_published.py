@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from support.published import difference, flat
+
 HERE = Path(__file__).parent
 
 # Every way in which they differ: where, and why.
@@ -33,7 +35,9 @@ DIFFERENCES = {
 
 @pytest.fixture(scope="module")
 def published() -> dict[str, Any]:
-    return flat(json.loads((HERE / "langfuse_published.json").read_text(encoding="utf-8")))
+    return flat(
+        json.loads((HERE / "langfuse_published.json").read_text(encoding="utf-8")), said=said
+    )
 
 
 @pytest.fixture(scope="module")
@@ -41,19 +45,7 @@ def ours() -> dict[str, Any]:
     command = [sys.executable, HERE / "langfuse_facts.py", "spanwise"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    return flat(json.loads(done.stdout))
-
-
-def flat(facts: dict[str, Any]) -> dict[str, Any]:
-    """Return every fact by its path."""
-    found = {f"headers/{name}": value for name, value in facts["headers"].items()}
-    found |= {f"resource/{name}": value for name, value in facts["resource"].items()}
-    found["paths"] = facts["paths"]
-    for span in facts["spans"]:
-        path = f"spans/{span['name']}"
-        found |= {f"{path}/{part}": span[part] for part in span if part != "attributes"}
-        found |= {f"{path}/attributes/{name}": said(v) for name, v in span["attributes"].items()}
-    return found
+    return flat(json.loads(done.stdout), said=said)
 
 
 def said(value: Any) -> Any:
@@ -61,15 +53,6 @@ def said(value: Any) -> Any:
     if isinstance(value, str) and value[:1] in ("{", "["):
         return json.loads(value)
     return value
-
-
-def difference(published: dict[str, Any], ours: dict[str, Any]) -> set[str]:
-    missing = object()
-    return {
-        path
-        for path in published.keys() | ours.keys()
-        if published.get(path, missing) != ours.get(path, missing)
-    }
 
 
 def test_every_difference_has_a_reason(published, ours):
