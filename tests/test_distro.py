@@ -405,16 +405,25 @@ def test_certificates_are_those_of_the_variables(run, tmp_path, shows):
     assert shows != bool(list((tmp_path / "spool").glob("*/*.000001.jsonl")))
 
 
-def test_a_request_ends_after_the_batch_processors_timeout(run, tmp_path):
-    """Where that is the shorter one; what was sent by it waits in the spool."""
+@pytest.mark.parametrize(
+    "timeout",
+    [
+        {"OTEL_BSP_EXPORT_TIMEOUT": "150"},
+        {"OTEL_EXPORTER_OTLP_TIMEOUT": "0.15", "OTEL_BSP_EXPORT_TIMEOUT": "60000"},
+        {"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT": "0.15", "OTEL_EXPORTER_OTLP_TIMEOUT": "60"},
+    ],
+    ids=["batches", "requests", "requests of spans"],
+)
+def test_a_request_ends_after_the_shorter_timeout(run, timeout):
+    """The batch processor's, in milliseconds, or OTLP's, in seconds; what was sent waits."""
     with FaultyCollector() as collector:
         collector.behaviour = Behaviour(fault="hang")
         variables = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
-            "OTEL_BSP_EXPORT_TIMEOUT": "150",
             "OTEL_BSP_SCHEDULE_DELAY": "0",
+            **timeout,
         }
-        program = f"import spanwise\n{PROGRAM}\nassert not spanwise.flush(20)"
+        program = f"import spanwise\n{PROGRAM}\nassert not spanwise.flush(8)"
         done = run(program, variables)
         assert len(collector.requests) > 1
         assert "is away" in done.stderr
