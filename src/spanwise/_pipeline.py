@@ -21,8 +21,8 @@ from spanwise._provider import (
     SpanwiseTracerProvider,
     described_resource,
     make_provider,
-    sampling_of,
 )
+from spanwise._samplers import sampling_of
 from spanwise._settings import Settings
 from spanwise._state import Runtime
 from spanwise.errors import InvalidSettingError
@@ -66,6 +66,8 @@ def build(
         destinations = ()
     provider = _provider(settings, environment, previous, private=private, resource=resource)
     owns = isinstance(provider, SpanwiseTracerProvider)
+    if owns:
+        provider.makes_lean_spans = settings.lean_spans
     masker = Masker(settings.mask, settings.unmask, strict=settings.strict_masking)
     keeper = _keeper(settings, previous)
     processor = _placed(provider)

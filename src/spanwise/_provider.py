@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from importlib.metadata import entry_points
 from typing import Any, Final
 from urllib.parse import unquote
 
-from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
-from opentelemetry.context import Context
 from opentelemetry.environment_variables import OTEL_PYTHON_ID_GENERATOR
 from opentelemetry.sdk.environment_variables import (
     OTEL_ATTRIBUTE_COUNT_LIMIT,
@@ -21,19 +19,16 @@ from opentelemetry.sdk.environment_variables import (
     OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT,
     OTEL_SPAN_EVENT_COUNT_LIMIT,
     OTEL_SPAN_LINK_COUNT_LIMIT,
-    OTEL_TRACES_SAMPLER,
-    OTEL_TRACES_SAMPLER_ARG,
 )
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace import sampling as sdk_sampling
+from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, Tracer, TracerProvider
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
-from opentelemetry.trace import Link, SpanKind, TraceState
 from opentelemetry.util.types import Attributes
 
-from spanwise import _guard, _ids, _state
+from spanwise import _guard, _ids, _lean_spans, _state
 from spanwise._environment import Environment
-from spanwise._sampling import Sampling, forced_decision
+from spanwise._lean_tracer import LeanTracer
+from spanwise._samplers import LiveSampler
 from spanwise._settings import Settings
 from spanwise.errors import InvalidSettingError, nearest
 
@@ -61,9 +56,35 @@ _FALLBACK_IDS = RandomIdGenerator()
 
 
 class SpanwiseTracerProvider(TracerProvider):
-    """An SDK TracerProvider with our ids, limits and sampler; `spanwise.shutdown()` ends it."""
+    """An SDK TracerProvider with our ids, limits and sampler; `spanwise.shutdown()` ends it.
 
+    Attributes:
+        makes_lean_spans: as long as this is False its tracers make the SDK's own spans.
+    """
+
+    makes_lean_spans = True
     _withheld: tuple[str, ...] = ()
+
+    def get_tracer(
+        self,
+        instrumenting_module_name: str,
+        instrumenting_library_version: str | None = None,
+        schema_url: str | None = None,
+        attributes: Attributes = None,
+    ) -> trace_api.Tracer:
+        """Return the tracer of an instrumentation scope."""
+        tracer = super().get_tracer(
+            instrumenting_module_name, instrumenting_library_version, schema_url, attributes
+        )
+        if (
+            type(tracer) is Tracer
+            # Others may have put their own in their place.
+            and type(tracer.sampler) is LiveSampler
+            and type(tracer.id_generator) is RandomIds
+            and _lean_spans.is_possible()
+        ):
+            return LeanTracer.of(tracer, self)
+        return tracer
 
     def withhold(self, scopes: Iterable[str]) -> None:
         """Keep spans of these scopes from the processors that others add from now on.
@@ -110,64 +131,6 @@ class RandomIds(IdGenerator):
 
     def is_trace_id_random(self) -> bool:
         return True
-
-
-class LiveSampler(sdk_sampling.Sampler):
-    """Follow the parent's decision; at a root, the settings in force at that moment.
-
-    Where `OTEL_TRACES_SAMPLER` names a sampler of its own, that one decides.
-    """
-
-    def should_sample(
-        self,
-        parent_context: Context | None,
-        trace_id: int,
-        name: str,
-        kind: SpanKind | None = None,
-        attributes: Attributes | None = None,
-        links: Sequence[Link] | None = None,
-        trace_state: TraceState | None = None,
-    ) -> sdk_sampling.SamplingResult:
-        try:
-            return self._decided(parent_context, trace_id, name, kind, attributes, links)
-        except Exception as error:  # noqa: BLE001 - whoever starts the span must not see it
-            _guard.swallow("sampler", error)
-            return sdk_sampling.SamplingResult(
-                sdk_sampling.Decision.RECORD_AND_SAMPLE, attributes, trace_state
-            )
-
-    def _decided(
-        self,
-        parent_context: Context | None,
-        trace_id: int,
-        name: str,
-        kind: SpanKind | None,
-        attributes: Attributes | None,
-        links: Sequence[Link] | None,
-    ) -> sdk_sampling.SamplingResult:
-        # The SDK passes None for the current context.
-        context = parent_context if parent_context is not None else context_api.get_current()
-        parent = trace_api.get_current_span(context).get_span_context()
-        runtime = _state.runtime
-        forced = None if parent.is_valid else forced_decision(context)
-        if forced is not None:
-            keep = forced
-        elif runtime is not None and runtime.sampler is not None:
-            decided: sdk_sampling.SamplingResult = runtime.sampler.should_sample(
-                parent_context, trace_id, name, kind, attributes, links
-            )
-            return decided
-        elif parent.is_valid:
-            keep = parent.trace_flags.sampled
-        else:
-            keep = runtime is None or runtime.sampling.keeps(trace_id, context)
-        decision = sdk_sampling.Decision.RECORD_AND_SAMPLE if keep else sdk_sampling.Decision.DROP
-        return sdk_sampling.SamplingResult(
-            decision, attributes if keep else None, parent.trace_state if parent.is_valid else None
-        )
-
-    def get_description(self) -> str:
-        return "Spanwise"
 
 
 def make_provider(
@@ -226,37 +189,6 @@ def _id_generator(environment: Environment) -> IdGenerator | None:
     return made
 
 
-def sampling_of(
-    settings: Settings, environment: Environment
-) -> tuple[Sampling, sdk_sampling.Sampler | None]:
-    """Return the decision at roots, and the sampler that replaces it where a variable names one.
-
-    Raises:
-        InvalidSettingError: `OTEL_TRACES_SAMPLER_ARG` is no rate.
-    """
-    if settings.sample_rate is not None:
-        return Sampling(settings.sample_rate), None
-    name = environment.get(OTEL_TRACES_SAMPLER)
-    if name is None:
-        return Sampling(1.0), None
-    name = name.strip().lower()
-    if name == "parentbased_always_on":
-        return Sampling(1.0), None
-    if name == "always_on":
-        return Sampling(1.0), sdk_sampling.ALWAYS_ON
-    if name == "parentbased_always_off":
-        return Sampling(0.0), None
-    if name == "always_off":
-        return Sampling(1.0), sdk_sampling.ALWAYS_OFF
-    if name in ("parentbased_traceidratio", "traceidratio"):
-        rate = _rate(environment)
-        if name == "traceidratio":
-            return Sampling(1.0), sdk_sampling.TraceIdRatioBased(rate)
-        return Sampling(rate), None
-    # A sampler from an entry point: the SDK knows how to find it, in the real environment.
-    return Sampling(1.0), sdk_sampling._get_from_env_or_default()
-
-
 def resource_of(environment: Environment) -> dict[str, Any]:
     """Return what `OTEL_RESOURCE_ATTRIBUTES` says, from the environment or from .env."""
     text = environment.get(OTEL_RESOURCE_ATTRIBUTES) or ""
@@ -280,18 +212,3 @@ def described_resource(settings: Settings) -> Mapping[str, Any]:
         semconv.TELEMETRY_DISTRO_VERSION: _version.__version__,
     }
     return {key: value for key, value in described.items() if value is not None}
-
-
-def _rate(environment: Environment) -> float:
-    text = environment.get(OTEL_TRACES_SAMPLER_ARG) or "1.0"
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = -1.0
-    if not 0 <= rate <= 1:
-        raise InvalidSettingError(
-            "sample_rate",
-            f"must be a number between 0 and 1, not {text!r}",
-            source=OTEL_TRACES_SAMPLER_ARG,
-        )
-    return rate

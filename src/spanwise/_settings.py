@@ -286,6 +286,7 @@ class Settings:
         spool_max_bytes: size at which the oldest of what waits for a destination is deleted.
         spool_only: send nothing, and leave all spans in the spool for another program to read.
         live: note spans when they start, too: one that a kill interrupts is told of as such.
+        lean_spans: False has our own provider make OpenTelemetry's spans instead of its own.
         destinations: further OTLP destinations: addresses, mappings or `Destination`s.
         dialects: vocabularies of backends to add to what is sent.
         record: file into which the arguments of agent, tool and interaction calls are recorded.
@@ -314,6 +315,7 @@ class Settings:
     spool_max_bytes: int = _setting(DEFAULT_MAX_BYTES, _size)
     spool_only: bool = _setting(False, boolean)
     live: bool = _setting(False, boolean)
+    lean_spans: bool = _setting(True, boolean)
     destinations: tuple[Any, ...] = _setting((), _destinations)
     dialects: tuple[str, ...] = _setting((), names)
     record: Path | None = _setting(None, _file)
@@ -359,6 +361,7 @@ class SettingsKeywords(TypedDict, total=False):
     spool_max_bytes: int
     spool_only: bool
     live: bool
+    lean_spans: bool
     destinations: Iterable[Any]
     dialects: Iterable[str]
     record: str | os.PathLike[str] | bool | None

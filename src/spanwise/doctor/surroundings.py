@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from spanwise import _destinations, _environment, _guard, _pipeline, _provider, _settings
+from spanwise import (
+    _destinations,
+    _environment,
+    _guard,
+    _pipeline,
+    _provider,
+    _samplers,
+    _settings,
+)
 from spanwise._destinations import Destination
 from spanwise._environment import Environment
 from spanwise._settings import Settings
@@ -128,7 +136,7 @@ class _Reading:
 _STEPS: Final[tuple[Callable[[Settings, Environment], object], ...]] = (
     lambda settings, environment: None,
     lambda settings, environment: choosing.check_names(settings.instrument),
-    _provider.sampling_of,
+    _samplers.sampling_of,
     _provider.make_provider,
     lambda settings, environment: exporters.sinks(environment),
     _destinations.resolve,

@@ -92,6 +92,9 @@ class DelegatingSpanProcessor(SpanProcessor):
             it too; the records have it in any case.
     """
 
+    # A lean span is handed over as it is; it does not change any more, and nobody keeps it.
+    takes_lean_spans = True
+
     def __init__(self, wiring: Wiring | None = None) -> None:
         self.stamps = True
         self._wiring: Wiring | None = None

@@ -1,0 +1,224 @@
+"""The tracer of our provider: decides, makes a lean span, and tells the processors of it.
+
+It is the SDK's tracer, and goes the SDK's way wherever something is out of the ordinary: a sampler
+of the program's, a provider that is to make SDK spans, a fault of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from opentelemetry import trace as trace_api
+from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.context import _RUNTIME_CONTEXT, Context
+from opentelemetry.sdk.trace import Tracer
+from opentelemetry.sdk.trace.sampling import Decision
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
+from opentelemetry.trace.propagation import _SPAN_KEY
+from opentelemetry.trace.span import DEFAULT_TRACE_STATE
+from opentelemetry.util.types import Attributes
+
+from spanwise import _guard, _ids, _state
+from spanwise._lean_spans import (
+    FLAGS,
+    ROOT_FLAGS,
+    LeanSpan,
+    context_of,
+    is_plain,
+    make_span,
+    tell_of_start,
+)
+from spanwise._sampling import forced_decision
+
+if TYPE_CHECKING:
+    from spanwise._masking import Masker
+    from spanwise._provider import SpanwiseTracerProvider
+
+# Both are the SDK's, and neither's result says anything that the other's does not.
+_NO_METRICS = ("NoOpTracerMetrics",)
+
+
+class LeanTracer(Tracer):
+    """An SDK tracer whose spans are lean ones; made of the tracer that the SDK makes."""
+
+    provider: SpanwiseTracerProvider
+    counts_spans: bool
+
+    @classmethod
+    def of(cls, tracer: Tracer, provider: SpanwiseTracerProvider) -> LeanTracer:
+        """Return the tracer, which makes lean spans from now on."""
+        # The SDK's constructor changes with its releases; what it has made does not.
+        tracer.__class__ = cls
+        lean = cast("LeanTracer", tracer)
+        lean.provider = provider
+        metrics = getattr(tracer, "_tracer_metrics", None)
+        lean.counts_spans = metrics is not None and type(metrics).__name__ not in _NO_METRICS
+        return lean
+
+    def start_span(
+        self,
+        name: str,
+        context: Context | None = None,
+        kind: SpanKind = SpanKind.INTERNAL,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = (),
+        start_time: int | None = None,
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
+    ) -> Span:
+        """Start a span, as the SDK's tracer does."""
+        span: Span | None = None
+        if self.provider.makes_lean_spans:
+            try:
+                span = self._made(name, context, kind, attributes, links, start_time)
+            except Exception as error:  # noqa: BLE001 - ours, or the program's: the SDK will tell
+                _guard.swallow("tracer", error)
+        if span is None:
+            return super().start_span(
+                name,
+                context,
+                kind,
+                attributes,
+                links,
+                start_time,
+                record_exception,
+                set_status_on_exception,
+            )
+        if type(span) is LeanSpan:
+            if not record_exception:
+                span._record_exception = False
+            if not set_status_on_exception:
+                span._set_status_on_exception = False
+            tell_of_start(span, context)
+        return span
+
+    def open(
+        self,
+        name: str,
+        context: Context,
+        parent: SpanContext | None,
+        attributes: dict[str, Any],
+        masked_by: Masker,
+        masked_name: str,
+        trace_id: int | None,
+        start_time: int | None,
+    ) -> LeanSpan:
+        """Start a span in a trace that is kept.
+
+        Args:
+            name: of the span.
+            context: in which it starts.
+            parent: the parent's context; None for a root.
+            attributes: its own from now on; plain values, no more than it holds.
+            masked_by: by which they are masked already.
+            masked_name: the name, masked by it too.
+            trace_id: of a root.
+            start_time: nanoseconds since the epoch; now by default.
+        """
+        made = _context_below(parent, trace_id)
+        span = make_span(self, name, made, parent, SpanKind.INTERNAL, attributes, start_time)
+        span._record_exception = span._set_status_on_exception = False
+        span.masked_by = masked_by
+        span.masked_name = masked_name
+        if self.counts_spans:
+            self._count(span, parent)
+        tell_of_start(span, context)
+        return span
+
+    def _made(
+        self,
+        name: str,
+        context: Context | None,
+        kind: SpanKind,
+        attributes: Attributes,
+        links: Sequence[Link] | None,
+        start_time: int | None,
+    ) -> Span | None:
+        """Return a span of which no processor has been told yet, or None to go the SDK's way."""
+        runtime = _state.runtime
+        if runtime is not None and runtime.sampler is not None:
+            return None
+        around = _RUNTIME_CONTEXT.get_current() if context is None else context
+        above = around.get(_SPAN_KEY)
+        if type(above) is LeanSpan:
+            parent: SpanContext | None = above._context
+        elif above is None:
+            parent = None
+        else:
+            parent = trace_api.get_current_span(around).get_span_context()
+            if not isinstance(parent, SpanContext):
+                return None
+            if not parent.is_valid:
+                parent = None
+        if not self._is_enabled():
+            return NonRecordingSpan(trace_api.INVALID_SPAN_CONTEXT if parent is None else parent)
+        trace_id = None
+        if parent is None:
+            trace_id = _ids.take_trace_id()
+            forced = forced_decision(around)
+            if forced is not None:
+                keeps = forced
+            else:
+                keeps = runtime is None or runtime.sampling.keeps(trace_id, around)
+        else:
+            keeps = parent.trace_flags.sampled
+        if not keeps:
+            return self._left_out(parent, trace_id)
+        made = _context_below(parent, trace_id)
+        values, held = _values_of(attributes, self._span_limits)
+        span = make_span(self, name, made, parent, kind, values, start_time)
+        if held is not None:
+            span._bounded = held
+        if links:
+            span._link_list = span._new_links(links)
+        if self.counts_spans:
+            self._count(span, parent)
+        return span
+
+    def _left_out(self, parent: SpanContext | None, trace_id: int | None) -> Span:
+        flags = int(ROOT_FLAGS) if parent is None else int(parent.trace_flags)
+        if self.counts_spans:
+            self._tracer_metrics.start_span(parent, Decision.DROP)
+        return NonRecordingSpan(
+            SpanContext(
+                cast("int", trace_id) if parent is None else parent.trace_id,
+                _ids.random_span_id(),
+                is_remote=False,
+                # What says that the trace id is random holds for the whole trace.
+                trace_flags=TraceFlags(flags & int(ROOT_FLAGS) & ~int(TraceFlags.SAMPLED)),
+                trace_state=None if parent is None else parent.trace_state,
+            )
+        )
+
+    def _count(self, span: LeanSpan, parent: SpanContext | None) -> None:
+        span._record_end_metrics = self._tracer_metrics.start_span(
+            parent, Decision.RECORD_AND_SAMPLE
+        )
+
+
+def _context_below(parent: SpanContext | None, trace_id: int | None) -> SpanContext:
+    """Return the context of a new span that is kept, as the SDK's tracer makes it."""
+    if parent is None:
+        made = trace_id if trace_id is not None else _ids.take_trace_id()
+        return context_of(made, _ids.random_span_id(), ROOT_FLAGS, DEFAULT_TRACE_STATE)
+    above, _, _, flags, state, _ = parent
+    lean = FLAGS.get(flags & ROOT_FLAGS | TraceFlags.SAMPLED, ROOT_FLAGS)
+    return context_of(above, _ids.random_span_id(), lean, state)
+
+
+def _values_of(
+    attributes: Attributes, limits: Any
+) -> tuple[dict[str, Any], BoundedAttributes | None]:
+    """Return attributes as a span holds them, and the SDK's container where they have to be cleaned."""
+    if not attributes:
+        return {}, None
+    longest, most = limits.max_span_attribute_length, limits.max_span_attributes
+    if type(attributes) is dict and (most is None or len(attributes) <= most):
+        for key, value in attributes.items():
+            if type(key) is not str or not key or not is_plain(value, longest):
+                break
+        else:
+            return attributes.copy(), None
+    held = BoundedAttributes(most, attributes, immutable=False, max_value_len=longest)
+    return held._dict, held
