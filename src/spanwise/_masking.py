@@ -18,7 +18,6 @@ URLs, PEM blocks, assignments to a secret name, JSON inside strings. Every scan 
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,6 +30,7 @@ from spanwise import _secret_descriptions as descriptions
 from spanwise import _secret_forms as forms
 from spanwise import _secret_patterns as patterns
 from spanwise._secret_assignments import without_assigned
+from spanwise._secret_hints import ESCAPED_LETTER, GROUPS, Hints, has_program
 from spanwise._secret_names import Names, Verdict, looks_like_a_password, text_of
 from spanwise._secret_patterns import MASK
 
@@ -39,76 +39,6 @@ _PEM_END = "-----END "
 # What may be the name of a header, or the label of a setting, and is no sentence.
 _NAME = re.compile(r"[\w.:\-]{1,80}")
 _LABEL = re.compile(r"[\w.:\-]{1,80}(?: [\w.\-]{1,40})?")
-# Those of which `-u` and `-p` carry a password.
-_PROGRAMS = (
-    "curl",
-    "wget",
-    "sshpass",
-    "mysql",
-    "mariadb",
-    "mongo",
-    "redis-cli",
-    " login ",
-    '"-u',
-    '"-p',
-)
-_Shape = tuple[str, re.Pattern[str]]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Group:
-    """The shapes of which the hint holds the same character, or none of the telling ones.
-
-    One look for the character, and one at what stands before each of it, spare many for the hints.
-    """
-
-    character: str
-    shapes: tuple[_Shape, ...]
-    endings: frozenset[str]
-
-    def occurs(self, text: str) -> bool:
-        """Return whether any of the hints is in the text."""
-        if self.endings and len(text) > _SHORT:
-            pieces = text.split(self.character)
-            if self.endings.isdisjoint([piece[-2:] for piece in pieces]):
-                return False
-        for hint, _ in self.shapes:  # noqa: SIM110 - a plain loop is faster
-            if hint in text:
-                return True
-        return False
-
-
-def _by_character(shapes: Iterable[_Shape]) -> tuple[_Group, ...]:
-    groups: dict[str, list[_Shape]] = {}
-    for hint, shape in shapes:
-        character = next((c for c in "-_.=:" if c in hint), "")
-        groups.setdefault(character, []).append((hint, shape))
-    return tuple(
-        _Group(
-            character,
-            tuple(group),
-            frozenset(hint.split(character)[0][-2:] for hint, _ in group)
-            if character and all(hint.find(character) >= 2 for hint, _ in group)
-            else frozenset(),
-        )
-        for character, group in groups.items()
-    )
-
-
-_GROUPS: Final = _by_character(patterns.VALUE_SHAPES)
-# Looked for in every text: those of no group, an address, a PEM block.
-_HINTS: Final = (
-    *(hint for group in _GROUPS if not group.character for hint, _ in group.shapes),
-    *("://", "-----"),
-)
-_GROUPS_TO_ASK: Final = tuple(group for group in _GROUPS if group.character)
-# What names a secret, besides the six words; the rest of what begins with "pass" is harmless.
-_PASS = re.compile(
-    r"(?<=require)pass|pass(?:w|phrase|code|[ _\-](?:phrase|code|word)|[\"'\\`*]|[ \t]{0,4}[=:>?+])"
-)
-_PW = re.compile(r"(?<![a-z])pw(?:[\"'\\`*]|[ \t]{0,4}[=:>?+])")
-# Letters that JSON need not escape.
-_ESCAPED_LETTER = re.compile(r"\\{1,15}u00([4-7][0-9A-Fa-f])")
 # What keeps `pass` from being a password.
 _NO_PASSWORDS = frozenset(
     """
@@ -121,8 +51,6 @@ _NO_NAMES = (Verdict.SAFE, Verdict.RELATIVE)
 _NOTHING: Final[Mapping[int, Any]] = MappingProxyType({})
 _LONGEST_REMEMBERED = 80
 _REMEMBERED = 4096
-# In a shorter text it is quicker to look for every hint.
-_SHORT = 2048
 _SHORTEST_SECRET = len("pwd=x")
 # A JSON text longer than this is scanned as text, not parsed.
 _LONGEST_JSON = 262_144
@@ -154,7 +82,7 @@ class Masker:
         self, mask: Iterable[str] = (), unmask: Iterable[str] = (), *, strict: bool = False
     ) -> None:
         self.names = Names(mask, unmask, strict=strict)
-        self._name_hints = self.names.hints
+        self._hints = Hints(self.names.hints)
         # Short texts without a secret: names, ids and labels come again and again.
         self._harmless: set[str] = set()
 
@@ -168,37 +96,33 @@ class Masker:
 
     def suspects(self, text: str) -> bool:
         """Return whether the text could hold a secret, without looking closely."""
-        # Substring search, not one regular expression: it is many times faster.
-        for hint in _HINTS:
-            if hint in text:
-                return True
-        for group in _GROUPS_TO_ASK:
-            if group.character in text and group.occurs(text):
-                return True
-        if "\\u00" in text and _ESCAPED_LETTER.search(text) is not None:
-            return True
-        return self._names_a_secret(text.lower()) or _has_program(text)
+        return self._hints.occur_in(text)
 
     def text(self, text: str) -> str:
         """Return the text with every secret that can be told by its shape replaced by `***`."""
-        if len(text) < _SHORTEST_SECRET or text in self._harmless:
+        length = len(text)
+        if length < _SHORTEST_SECRET:
             return text
-        if not self.suspects(text):
-            if len(text) <= _LONGEST_REMEMBERED:
+        if length <= _LONGEST_REMEMBERED:
+            if text in self._harmless:
+                return text
+            if not self.suspects(text):
                 if len(self._harmless) >= _REMEMBERED:
                     self._harmless.clear()
                 self._harmless.add(text)
+                return text
+        elif not self.suspects(text):
             return text
         if text[0] in '{["' or text[0].isspace():
             masked = self._json_text(text)
             if masked is not None:
                 return masked
         if "\\u00" in text:
-            plain = _ESCAPED_LETTER.sub(_unescaped, text)
+            plain = ESCAPED_LETTER.sub(_unescaped, text)
             if plain != text:
                 masked = self.text(plain)
                 return text if masked == plain else masked
-        for group in _GROUPS:
+        for group in GROUPS:
             if group.character in text and group.occurs(text):
                 for hint, shape in group.shapes:
                     if hint in text:
@@ -211,14 +135,14 @@ class Masker:
             text = patterns.URL_TOKEN.sub(MASK, text)
             text = patterns.URL_MIXED_USER.sub(MASK, text)
         lowered = text.lower()
-        names_a_secret, has_program = self._names_a_secret(lowered), _has_program(text)
-        if names_a_secret or has_program:
+        names_a_secret, runs_a_program = self._hints.name_a_secret(lowered), has_program(text)
+        if names_a_secret or runs_a_program:
             text = self._json_within(text)
         if names_a_secret:
             text = self._named(text, lowered)
             if "%3" in text or "%22" in text or "%25" in text:
                 text = forms.without_encoded(text, self._decoded)
-        if has_program:
+        if runs_a_program:
             text = forms.without_program_arguments(text, self._is_secret_name)
         return text
 
@@ -404,14 +328,6 @@ class Masker:
             and not label.lower().endswith(patterns.NOT_A_NAME)
         )
 
-    def _names_a_secret(self, lowered: str) -> bool:
-        for hint in self._name_hints:
-            if hint in lowered:
-                return True
-        if "pass" in lowered and _PASS.search(lowered) is not None:
-            return True
-        return "pw" in lowered and _PW.search(lowered) is not None
-
     def _json_text(self, text: str) -> str | None:
         if len(text) > _LONGEST_JSON:
             return None
@@ -461,15 +377,6 @@ def _may_be_a_password(value: object) -> bool:
 def _unescaped(match: re.Match[str]) -> str:
     character = chr(int(match[1], 16))
     return character if character.isalnum() or character == "_" else match.group()
-
-
-def _has_program(text: str) -> bool:
-    if "-" not in text:
-        return False
-    for program in _PROGRAMS:  # noqa: SIM110 - a plain loop is faster
-        if program in text:
-            return True
-    return False
 
 
 def _without_private_keys(text: str) -> str:

@@ -1,0 +1,194 @@
+"""What must be in a text for a secret to be there at all, and the search for it.
+
+Every text is looked through, and almost none holds a hint, so this search is what masking costs.
+All hints are one regular expression of pydantic's validator, which is compiled to an automaton
+that reads each byte once. Where that cannot be had, each hint is looked for by itself: the same
+answers, many times slower.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from spanwise import _secret_patterns as patterns
+
+ESCAPED_LETTER: Final = re.compile(r"\\{1,15}u00([4-7][0-9A-Fa-f])")  # JSON need not escape it
+# Those of which `-u` and `-p` carry a password.
+_PROGRAMS = (
+    "curl",
+    "wget",
+    "sshpass",
+    "mysql",
+    "mariadb",
+    "mongo",
+    "redis-cli",
+    " login ",
+    '"-u',
+    '"-p',
+)
+# What names a secret, besides the six words; the rest of what begins with "pass" is harmless.
+_NAMED = r"(?:[\"'\\`*]|[ \t]{0,4}[=:>?+])"
+_PASS_ENDS = rf"pass(?:w|phrase|code|[ _\-](?:phrase|code|word)|{_NAMED})"
+_PASS = re.compile(rf"requirepass|{_PASS_ENDS}")
+_PW = re.compile(rf"(?<![a-z])pw{_NAMED}")
+# In a shorter text it is quicker to look for every hint.
+_SHORT = 2048
+# The two signs that become an ASCII letter in small letters; the second has a dot behind it then.
+_KELVIN: Final = r"\x{212A}"
+_DOTTED: Final = r"\x{130}"
+_Shape = tuple[str, re.Pattern[str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """The shapes of which the hint holds the same character, or none of the telling ones.
+
+    One look for the character, and one at what stands before each of it, spare many for the hints.
+    """
+
+    character: str
+    shapes: tuple[_Shape, ...]
+    endings: frozenset[str]
+
+    def occurs(self, text: str) -> bool:
+        """Return whether any of the hints is in the text."""
+        if self.endings and len(text) > _SHORT:
+            pieces = text.split(self.character)
+            if self.endings.isdisjoint([piece[-2:] for piece in pieces]):
+                return False
+        for hint, _ in self.shapes:  # noqa: SIM110 - a plain loop is faster
+            if hint in text:
+                return True
+        return False
+
+
+def _by_character(shapes: Iterable[_Shape]) -> tuple[Group, ...]:
+    groups: dict[str, list[_Shape]] = {}
+    for hint, shape in shapes:
+        character = next((c for c in "-_.=:" if c in hint), "")
+        groups.setdefault(character, []).append((hint, shape))
+    return tuple(
+        Group(
+            character,
+            tuple(group),
+            frozenset(hint.split(character)[0][-2:] for hint, _ in group)
+            if character and all(hint.find(character) >= 2 for hint, _ in group)
+            else frozenset(),
+        )
+        for character, group in groups.items()
+    )
+
+
+GROUPS: Final = _by_character(patterns.VALUE_SHAPES)
+# Looked for in every text: those of no group, an address, a PEM block.
+_ALONE: Final = (
+    *(hint for group in GROUPS if not group.character for hint, _ in group.shapes),
+    *("://", "-----"),
+)
+_GROUPS_TO_ASK: Final = tuple(group for group in GROUPS if group.character)
+
+
+class Hints:
+    """Looks for hints of secrets in texts.
+
+    Args:
+        names: what is in every name that is not harmless, in small letters.
+    """
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._names = names
+        self._foreign = tuple(name for name in names if not name.isascii())
+        self._search: Callable[[str], bool] | None = None
+
+    def occur_in(self, text: str) -> bool:
+        """Return whether any hint is in the text."""
+        if (self._search or self.prepare())(text):
+            return True
+        if text.isascii():
+            return False
+        try:
+            text.encode()
+        except UnicodeEncodeError:  # a lone surrogate, which the automaton cannot read
+            return self.occur_one_by_one(text)
+        return bool(self._foreign) and self.name_a_secret(text.lower())
+
+    def prepare(self) -> Callable[[str], bool]:
+        """Make the automaton, which takes some milliseconds, and return the search."""
+        self._search = search = _automaton(self._names) or self.occur_one_by_one
+        return search
+
+    def occur_one_by_one(self, text: str) -> bool:
+        """Return the same as `occur_in`, by a search for each of the hints."""
+        for hint in _ALONE:
+            if hint in text:
+                return True
+        for group in _GROUPS_TO_ASK:
+            if group.character in text and group.occurs(text):
+                return True
+        if "\\u00" in text and ESCAPED_LETTER.search(text) is not None:
+            return True
+        return self.name_a_secret(text.lower()) or has_program(text)
+
+    def name_a_secret(self, lowered: str) -> bool:
+        """Return whether the text, in small letters, holds what every name of a secret does."""
+        for hint in self._names:
+            if hint in lowered:
+                return True
+        if "pass" in lowered and _PASS.search(lowered) is not None:
+            return True
+        return "pw" in lowered and _PW.search(lowered) is not None
+
+
+def has_program(text: str) -> bool:
+    """Return whether the text may be a command line with a password among its arguments."""
+    if "-" not in text:
+        return False
+    for program in _PROGRAMS:  # noqa: SIM110 - a plain loop is faster
+        if program in text:
+            return True
+    return False
+
+
+def _automaton(names: tuple[str, ...]) -> Callable[[str], bool] | None:
+    """Return a search for all hints but those of other alphabets, or None where there is none."""
+    try:
+        # Not before it is needed: an import of Spanwise alone is to stay light.
+        from pydantic_core import SchemaValidator
+
+        pattern = _expression(names)
+        return SchemaValidator({"type": "str", "pattern": pattern}).isinstance_python
+    except Exception:  # noqa: BLE001 - not installed, or too many names: it is the slow way then
+        return None
+
+
+def _expression(names: tuple[str, ...]) -> str:
+    """Return all hints as one expression, in the syntax of Rust's `regex`."""
+    hints = sorted({*_ALONE, *(hint for group in _GROUPS_TO_ASK for hint, _ in group.shapes)})
+    programs = [_literal(program) for program in _PROGRAMS if "-" not in program]
+    program = f"(?:{'|'.join(programs)})"
+    return "|".join(
+        [
+            *map(_literal, hints),
+            *(_literal(program) for program in _PROGRAMS if "-" in program),
+            *(_in_any_case(name) for name in names if name.isascii()),
+            r"\\u00[4-7][0-9A-Fa-f]",
+            f"(?i-u:requirepass|{_PASS_ENDS})",
+            rf"(?:^|[^A-Za-z{_KELVIN}])[Pp][Ww]{_NAMED}",
+            f"(?s:-.*{program}|{program}.*-)",
+        ]
+    )
+
+
+def _literal(text: str) -> str:
+    return "".join(c if c.isalnum() or c == "_" else f"\\x{ord(c):02X}" for c in text)
+
+
+def _in_any_case(name: str) -> str:
+    letters = [f"{c}{c.upper()}" if c.isalpha() else _literal(c) for c in name]
+    letters = [f"{pair}{_KELVIN}" if pair == "kK" else pair for pair in letters]
+    if letters and letters[-1] == "iI":
+        letters[-1] += _DOTTED
+    return "".join(f"[{pair}]" for pair in letters)
