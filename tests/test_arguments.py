@@ -120,6 +120,28 @@ def test_every_call_of_every_signature_is_bound_as_inspect_binds_it(signature):
     assert fitting > 0
 
 
+@pytest.mark.parametrize("signature", [s for s in SIGNATURES if s])
+def test_what_is_left_out_is_bound_as_the_rest_is(signature):
+    """Each subset of the parameters holds, of any call, what all of them would, in their order."""
+    namespace = {}
+    exec(f"def function({signature}): ...", namespace)
+    function = namespace["function"]
+    whole = Binder(function)
+    names = list(inspect.signature(function).parameters)
+    for ignored in itertools.chain.from_iterable(
+        itertools.combinations(names, size) for size in range(1, len(names) + 1)
+    ):
+        part = Binder(function, ignore=ignored)
+        for count, kwargs in itertools.product(range(5), KEYWORDS):
+            args = tuple(range(count))
+            expected = [
+                (name, value)
+                for name, value in whole.bind(args, kwargs).items()
+                if name not in ignored
+            ]
+            assert expected == list(part.bind(args, kwargs).items())
+
+
 def test_defaults_are_those_of_the_function_and_no_copies():
     """The very object that the function will see."""
     default = object()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from spanwise.errors import DecorationError, nearest
 
+_ABSENT: Final = object()
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -23,7 +24,10 @@ class Binder:
         DecorationError: `only` or `ignore` names a parameter that the function does not have.
     """
 
-    __slots__ = ("_defaults", "_extra", "_kept", "_named", "_order", "_positional", "_rest")
+    __slots__ = (
+        *("_defaults", "_dropped", "_enough", "_extra", "_kept", "_named", "_order"),
+        *("_positional", "_required", "_rest", "_template"),
+    )
 
     def __init__(
         self,
@@ -56,6 +60,7 @@ class Binder:
         if only is not None:
             kept = set(only)
         self._kept = frozenset(kept.difference(ignore))
+        self._prepare()
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments by name, in the signature's order, defaults filled in.
@@ -63,6 +68,32 @@ class Binder:
         A call that does not fit the signature is bound as far as it goes: the function itself
         raises the error.
         """
+        if self._template is not None:
+            # The names are in their places already. A plain loop beats zip for so few.
+            values = self._template.copy()
+            names = self._positional
+            position = 0
+            try:
+                for value in args:
+                    values[names[position]] = value
+                    position += 1
+            except IndexError:
+                return self._bind_any(args, kwargs)
+            if kwargs:
+                for name in kwargs:
+                    values[name] = kwargs[name]
+                if len(values) != len(self._order):  # one that the function does not have
+                    return self._bind_any(args, kwargs)
+            if position < self._enough:
+                for name in self._required:
+                    if values[name] is _ABSENT:
+                        return self._bind_any(args, kwargs)
+            for name in self._dropped:
+                del values[name]
+            return values
+        return self._bind_any(args, kwargs)
+
+    def _bind_any(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         values: dict[str, Any] = dict(zip(self._positional, args))  # noqa: B905 - a call may be short
         if len(args) > len(self._positional) and self._extra is not None:
             values[self._extra] = args[len(self._positional) :]
@@ -81,6 +112,18 @@ class Binder:
             for name in self._order
             if name in kept and (name in values or name in defaults)
         }
+
+    def _prepare(self) -> None:
+        """Prepare the way of most calls: every parameter has a name to be called by."""
+        self._template: dict[str, Any] | None = None
+        self._required: tuple[str, ...] = ()
+        self._enough = 0  # so many arguments by position leave none of the required ones out
+        self._dropped = tuple(name for name in self._order if name not in self._kept)
+        if self._extra is None and self._rest is None and self._named.issuperset(self._order):
+            self._template = {name: self._defaults.get(name, _ABSENT) for name in self._order}
+            self._required = tuple(n for n in self._order if n not in self._defaults)
+            by_name = any(name not in self._positional for name in self._required)
+            self._enough = len(self._positional) + 1 if by_name else len(self._required)
 
     def _read(self, parameters: tuple[inspect.Parameter, ...]) -> None:
         kinds = inspect.Parameter
