@@ -28,11 +28,11 @@ from data.masking_cases import (
     pem,
 )
 from spanwise._encoding import Encoder
+from spanwise._masked_attributes import masked_value
 from spanwise._masking import Masker
 from spanwise._secret_names import Verdict
 from spanwise._secret_patterns import MASK
 from spanwise.export.call_recordings import RECORDING_LIMITS
-from spanwise.export.record import masked_value
 
 MASKER = Masker()
 

@@ -15,6 +15,7 @@ from opentelemetry.trace import ProxyTracerProvider
 from spanwise import _declared, _destinations, _guard, _settings, _state, _version
 from spanwise._encoding import Encoder, Limits
 from spanwise._environment import CONFIG_FILE, Environment
+from spanwise._masked_attributes import masked_attributes
 from spanwise._masking import Masker
 from spanwise._provider import (
     PLACED,
@@ -32,7 +33,7 @@ from spanwise.export.exporters import ExporterSink
 from spanwise.export.jsonl_files import JsonlFiles
 from spanwise.export.media_files import MediaFiles
 from spanwise.export.otlp import OtlpSink
-from spanwise.export.record import SCOPE_NAME, masked_attributes
+from spanwise.export.record import SCOPE_NAME
 from spanwise.export.unsent import UnsentSink
 from spanwise.processors.delegating import DelegatingSpanProcessor, Sink, Wiring
 

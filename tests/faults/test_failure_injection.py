@@ -246,7 +246,7 @@ def normal_run(run: Callable[[], object]) -> int:
 # --- a function that fails whenever it is called -----------------------------------------------
 
 MODULES = """
-_arguments _calls _encoding _exceptions _guard _hooks _identity _ids _masking _media _observation
+_arguments _calls _encoding _exceptions _guard _hooks _identity _ids _masked_attributes _masking _media _observation
 _operation _provider _raw_fields _sampling _secret_assignments _secret_forms _secret_names _state
 _straddling _stream _threads _usage _value_kinds export.call_recordings export.jsonl_files
 export.lines export.media_files export.record instrumentation.translation

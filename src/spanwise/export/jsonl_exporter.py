@@ -9,9 +9,10 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from spanwise import _guard, _settings, _state
 from spanwise._environment import Environment
+from spanwise._masked_attributes import masked_attributes
 from spanwise._masking import Masker
 from spanwise.export.jsonl_files import JsonlFiles
-from spanwise.export.record import make_record, masked_attributes
+from spanwise.export.record import make_record
 from spanwise.processors.ended_spans import EndedSpans
 from spanwise.processors.token_counts import TokenCounts
 

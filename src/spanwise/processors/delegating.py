@@ -23,11 +23,12 @@ from opentelemetry.trace import SpanContext
 from spanwise import _guard, _state, semconv
 from spanwise._calls import call_of
 from spanwise._identity import Scope, current_scope
+from spanwise._masked_attributes import masked_attributes
 from spanwise._masking import Masker
 from spanwise._media import Keeper
 from spanwise._sampling import Sampling
 from spanwise.export.call_recordings import CallRecordings
-from spanwise.export.record import SCOPE_NAME, Record, make_record, masked_attributes
+from spanwise.export.record import SCOPE_NAME, Record, make_record
 from spanwise.processors.open_spans import OpenSpan, OpenSpans
 from spanwise.processors.token_counts import TokenCounts
 
