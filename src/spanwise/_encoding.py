@@ -20,6 +20,7 @@ import orjson
 from spanwise import _media, _state
 from spanwise import _raw_fields as raw
 from spanwise._masking import Masker, Part
+from spanwise._plain_values import FEW, LONGEST_KEY, SHORT, PlainValues
 from spanwise._secret_patterns import MASK
 from spanwise._value_kinds import (
     HANDLERS,
@@ -32,9 +33,6 @@ from spanwise._value_kinds import (
     stand_in,
 )
 
-_LONGEST_KEY = 256
-_SHORT = 256  # a longer string waits until its small neighbours have been encoded
-_FEW = 4
 _LONGEST_ASSIGNED = 128  # characters of a name and what stands between it and its value
 _SHORTEST_SHAPE = 16  # characters of the shortest credential that could be an identifier
 
@@ -97,18 +95,31 @@ class Encoder:
         self.limits = limits or Limits()
         self.represent = represent
         self.keeper = keeper
+        self._plain = PlainValues(self.masker, self.limits)
 
     def dumps(self, value: object) -> str:
         """Return the value as one JSON text that keeps every limit."""
+        text = self._plain.text_of(value)
+        if text is None:
+            return self._walked(value, scan=False)
+        return self._walked(value, scan=True) if self.masker.suspects(text) else text
+
+    def _walked(self, value: object, *, scan: bool) -> str:
+        """Return the JSON text that walks over the value make.
+
+        Args:
+            value: any.
+            scan: it is known that each string must be looked through.
+        """
         limits = self.limits
         data = b""
         for _ in range(8):
-            walk = Walk(self, limits, scan=False)
+            walk = Walk(self, limits, scan=scan)
             data = orjson.dumps(walk.encode(value, 0))
             text = data.decode()
             # Almost no text holds anything like a secret. One look at the whole is cheaper than
             # one at each string; only where it finds something is each string read.
-            if self.masker.suspects(text):
+            if not scan and self.masker.suspects(text):
                 walk = Walk(self, limits, scan=True)
                 data = orjson.dumps(walk.encode(value, 0))
                 text = data.decode()
@@ -121,6 +132,7 @@ class Encoder:
                     _state.count("masked", walk.masked)
                 return text
             limits = limits.scaled(0.9 / excess, len(data))
+            scan = False
         _state.count("truncated")
         return self._smallest(len(data))
 
@@ -257,7 +269,7 @@ class Walk:
             if part is not None and part is Part.WHOLE:
                 out[name] = MASK
                 self.masked += item != MASK if kind is str else 1
-            elif is_plain(kind) and (kind is not str or len(item) <= _SHORT):
+            elif is_plain(kind) and (kind is not str or len(item) <= SHORT):
                 out[name] = self.encode(item, depth)
             else:
                 out[name] = None
@@ -288,7 +300,7 @@ class Walk:
         if tail:
             tail = self._without_hidden(tail, is_whole=False)
         length = max(length, len(head) + len(tail))  # another thread may have added to it
-        few = length <= _FEW
+        few = length <= FEW
         held_bytes = 0 if few else self.bytes_left // 2
         held_nodes = 0 if few else self.nodes_left // 2
         self.bytes_left -= held_bytes
@@ -350,8 +362,8 @@ class Walk:
 
     def _name(self, key: str, taken: dict[str, Any]) -> str:
         """Return the key as it is written: valid, without secrets, unlike those before it."""
-        if len(key) > _LONGEST_KEY:
-            key = self._cut(key, _LONGEST_KEY)
+        if len(key) > LONGEST_KEY:
+            key = self._cut(key, LONGEST_KEY)
         elif self.scan and not (len(key) < _SHORTEST_SHAPE and key.isidentifier()):
             key = self._masked(key)
         if not key.isascii():

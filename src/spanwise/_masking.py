@@ -96,7 +96,12 @@ class Masker:
 
     def suspects(self, text: str) -> bool:
         """Return whether the text could hold a secret, without looking closely."""
-        return self._hints.occur_in(text)
+        hints = self._hints
+        return hints.search(text) or (not text.isascii() and hints.are_missed_in(text))
+
+    def prepare(self) -> None:
+        """Make now what the first look at a text would make, in some milliseconds."""
+        self._hints.prepare()
 
     def text(self, text: str) -> str:
         """Return the text with every secret that can be told by its shape replaced by `***`."""

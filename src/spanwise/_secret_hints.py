@@ -96,29 +96,36 @@ class Hints:
 
     Args:
         names: what is in every name that is not harmless, in small letters.
+
+    Attributes:
+        search: says whether any hint is in a text; of a text that is not ASCII it may say no
+            where `are_missed_in` says yes.
     """
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self._names = names
         self._foreign = tuple(name for name in names if not name.isascii())
-        self._search: Callable[[str], bool] | None = None
+        self.search: Callable[[str], bool] = self._prepare_and_search
 
     def occur_in(self, text: str) -> bool:
         """Return whether any hint is in the text."""
-        if (self._search or self.prepare())(text):
-            return True
-        if text.isascii():
-            return False
+        return self.search(text) or (not text.isascii() and self.are_missed_in(text))
+
+    def are_missed_in(self, text: str) -> bool:
+        """Return whether a text of another alphabet has hints that the automaton does not find."""
         try:
             text.encode()
-        except UnicodeEncodeError:  # a lone surrogate, which the automaton cannot read
+        except UnicodeEncodeError:  # a lone surrogate, which it cannot read
             return self.occur_one_by_one(text)
         return bool(self._foreign) and self.name_a_secret(text.lower())
 
-    def prepare(self) -> Callable[[str], bool]:
-        """Make the automaton, which takes some milliseconds, and return the search."""
-        self._search = search = _automaton(self._names) or self.occur_one_by_one
-        return search
+    def prepare(self) -> None:
+        """Make the automaton, which takes some milliseconds; else the first search does."""
+        self.search = _automaton(self._names) or self.occur_one_by_one
+
+    def _prepare_and_search(self, text: str) -> bool:
+        self.prepare()
+        return self.search(text)
 
     def occur_one_by_one(self, text: str) -> bool:
         """Return the same as `occur_in`, by a search for each of the hints."""

@@ -35,6 +35,7 @@ _NEVER_A_COUNT = (
 _CACHED = 4096
 _LOOKED_AT = 64
 _LONGEST = 1024
+_LONGEST_KEPT = 256  # what is written of a longer one is a part of it
 _LOOKS_LIKE_A_PASSWORD = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[^\s/_]{6,256}")
 
 
@@ -57,7 +58,7 @@ class Names:
         strict: every name that contains a pattern is secret, with none of the exceptions.
 
     Attributes:
-        harmless: names whose verdict is known to be that they are.
+        harmless: names, none of them too long to be written, that are known to be so.
         hints: one of these, or "pass", is in every name that is not harmless.
     """
 
@@ -86,7 +87,7 @@ class Names:
                 self._verdicts.clear()
                 self.harmless.clear()
             self._verdicts[key] = known
-            if known is Verdict.SAFE:
+            if known is Verdict.SAFE and len(key) <= _LONGEST_KEPT:
                 self.harmless.add(key)
         return known
 

@@ -1,0 +1,154 @@
+"""A value that is written without a walk has the text that the walk makes of it."""
+
+from __future__ import annotations
+
+import base64
+import random
+import threading
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from spanwise._encoding import Encoder, Limits
+from spanwise._masking import Masker
+
+# The fixtures of conftest.py set up nothing that one example could leave to the next.
+quick = settings(
+    max_examples=300,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+IMAGE = base64.b64encode(random.Random(1).randbytes(1500)).decode()
+LONG = "The quick brown fox. "
+texts = st.text(st.characters(codec=None, exclude_categories=()), max_size=8) | st.sampled_from(
+    [
+        *(
+            "",
+            "-",
+            "-p",
+            "- a point",
+            "x",
+            "hunter2",
+            "Authorization",
+            "password=x",
+            "sk-a1b2c3d4e5f6g7",
+        ),
+        *("\ud800", "\u212aey", "pass\t=x", "<callable:send_it>", "<callable:f>" + "x" * 300),
+        *(LONG * 12, LONG * 13, LONG * 60, LONG * 900, "é" * 300, '"' * 300, "\x00" * 300),
+        *("x" * 1024, "ab" * 600, IMAGE, f"see {IMAGE}", f"data:image/png;base64,{IMAGE}"),
+        *(f"DATA:image/png;BASE64,{IMAGE}", f"{LONG} data:a/b;base64,{IMAGE} {LONG}"),
+    ]
+)
+names = st.text(max_size=4) | st.sampled_from(
+    [
+        *("a", "question", "role", "content", "tool_call_id", "name", "key", "value", "values"),
+        *("data", "kind", "pass", "user", "token", "max_tokens", "tokens", "password", "on_send"),
+        *("send_message", "k" * 256, "k" * 257, "\ud800", "é", "Kunde", "-p", "$truncated"),
+    ]
+)
+leaves = (
+    texts
+    | st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from([2**63 - 1, 2**63, -(2**63), -(2**63) - 1, 2**64 - 1, 10**400])
+    | st.floats()
+)
+values = st.recursive(
+    leaves,
+    lambda inner: (
+        st.lists(inner, max_size=7)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(names, inner, max_size=7)
+        | st.tuples(texts, inner)
+        | st.builds(lambda item, count: [item] * count, inner, st.integers(0, 260))
+        | st.builds(
+            lambda item, count: {str(n): item for n in range(count)}, inner, st.integers(0, 60)
+        )
+        | st.sampled_from([{1: 2}, {"a": {1}}, {"a": b"x"}, {"a": Limits}])
+    ),
+    max_leaves=25,
+)
+all_limits = st.just(Limits()) | st.builds(
+    Limits,
+    bytes=st.integers(1, 5000),
+    characters=st.none() | st.integers(1, 3000),
+    string=st.integers(1, 2000),
+    items=st.integers(1, 50),
+    nodes=st.integers(1, 300),
+    depth=st.integers(1, 12),
+)
+maskers = st.sampled_from([Masker(), Masker(["Kunde", "content"]), Masker(strict=True)])
+
+
+@quick
+@example({"a": ["y" * 250] * 200}, Limits(), Masker())
+@example({str(n): ["y" * 200] for n in range(100)}, Limits(), Masker())
+@example([[[["y" * 200] * 5] * 5] * 5] * 5, Limits(), Masker())
+@example({"content": "x", "a": 1}, Limits(), Masker(["content"]))
+@example({"content": "x", "role": "user"}, Limits(), Masker(["content"]))
+@example({"send_it": "<callable:f>" + "x" * 300}, Limits(), Masker())
+@given(values, all_limits, maskers)
+def test_a_value_has_the_text_that_the_walk_makes(
+    value: Any, limits: Limits, masker: Masker
+) -> None:
+    """Whatever is in it, with any limits, before and after its names are known."""
+    encoder = Encoder(masker, limits)
+    walked = encoder._walked(value, scan=False)
+    for _ in range(2):
+        assert walked == encoder.dumps(value)
+        masker.names.harmless.clear()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "fine, thanks",
+        {"question": "why?", "k": 2},
+        {"messages": [{"role": "user", "content": "hello"}] * 10, "model": "m", "t": 0.5},
+        {"prompt": LONG * 400},
+        [1, 2.5, True, {"a": (1, 2)}],
+    ],
+    ids=repr,
+)
+def test_an_ordinary_value_is_not_walked(value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages, prompts, numbers and answers are written as they are."""
+    monkeypatch.setattr(Encoder, "_walked", None)
+    assert orjson.dumps(value).decode() == Encoder().dumps(value)
+
+
+def test_a_value_that_another_thread_changes_is_written_within_the_limits() -> None:
+    """What is looked at is what is written, and nothing is raised."""
+    inner: list[Any] = ["a"]
+    value: dict[str, Any] = {"a": inner, "b": {"c": 1}}
+    limits = Limits(bytes=4000, items=50)
+    is_done = threading.Event()
+
+    def change() -> None:
+        chosen = random.Random(2)
+        while not is_done.is_set():
+            inner[:] = [{"x": "y" * 5}] * chosen.randrange(400)
+            value[f"k{chosen.randrange(60)}"] = chosen.choice(
+                [1, "x" * 3000, inner, {1, 2}, object()]
+            )
+            value["b"][chosen.randrange(90)] = 2**70
+            value["b"].clear()
+            value.pop(f"k{chosen.randrange(60)}", None)
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        encoder = Encoder(limits=limits)
+        for _ in range(300):
+            text = encoder.dumps(value)
+            assert len(text.encode()) <= limits.bytes
+            orjson.loads(text)
+    finally:
+        is_done.set()
+        thread.join()
