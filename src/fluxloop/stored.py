@@ -6,7 +6,7 @@ from typing import Any
 
 from fluxloop.serialization import OBSERVATION_FIELDS, TRACE_FIELDS
 from spanwise import semconv
-from spanwise.export.jsonl_files import observation_line, trace_line
+from spanwise.export.jsonl_lines import observation_line, trace_line
 from spanwise.export.record import Record
 
 

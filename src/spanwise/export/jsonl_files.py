@@ -7,7 +7,7 @@ rename. Above the cap, the oldest whole files go.
 
 from __future__ import annotations
 
-import datetime
+import contextlib
 import errno
 import time
 from collections.abc import Mapping
@@ -16,31 +16,19 @@ from typing import Any, Final
 
 import orjson
 
-from spanwise import _guard, _settings, _state, semconv
+from spanwise import _guard, _settings, _state
 from spanwise._processes import this_process
 from spanwise.export.backlog import Backlog
+from spanwise.export.jsonl_lines import encoded, observation_line, trace_line
+from spanwise.export.jsonl_plain import plain_lines
 from spanwise.export.lines import LineFile
-from spanwise.export.record import Record, from_json
+from spanwise.export.record import Record
 
 STEMS: Final = ("traces", "observations")
 
 _FILE_BYTES = 64 * 1024 * 1024
 _CHECK_EVERY_LINES = 512
 _DAY_S = 86_400
-_OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
-_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
-
-# Said by a field of their own in an observation's line, or meant for us alone.
-_SHOWN_ELSEWHERE = frozenset(
-    {
-        semconv.OBSERVATION_TYPE,
-        semconv.OBSERVATION_INPUT,
-        semconv.OBSERVATION_OUTPUT,
-        semconv.OBSERVATION_LEVEL,
-        semconv.OBSERVATION_TAGS,
-        semconv.OBSERVATION_STATUS_MESSAGE,
-    }
-)
 
 
 class JsonlFiles:
@@ -62,15 +50,28 @@ class JsonlFiles:
         }
         self._lines = 0
         self._has_lost = False
+        self._resource: tuple[Any, bytes | None] = (None, None)
 
     def write(self, record: Record) -> None:
         """Write the record's lines; what cannot be written is tried again until it is."""
+        above = record.span.parent
+        is_trace = record.is_trace
+        is_root = above is None or above.is_remote or is_trace
+        plain = observation = resource = None
         try:
-            if not record.is_trace:
-                self.append("observations", observation_line(record))
+            resource = self._resource_of(record.resource) if is_root else b""
+            plain = plain_lines(record, resource) if resource is not None else None
+            if plain is not None:
+                self._append("observations", plain[0])
+            elif not is_trace:
+                observation = observation_line(record)
+                self.append("observations", observation)
         finally:  # whatever a signal handler of the program raised in the midst of that
-            if record.is_local_root or record.is_trace:
-                self.append("traces", trace_line(record))
+            if is_root and plain is not None:
+                self._append("traces", plain[1])
+            elif is_root:
+                known = orjson.Fragment(resource) if resource else None
+                self.append("traces", trace_line(record, observation, known))
 
     def begin(self, record: Record) -> None:
         """Write the line of an observation that has started; one with its end follows."""
@@ -104,17 +105,30 @@ class JsonlFiles:
             line: what it says.
         """
         try:
-            encoded = _encoded(line)
+            data = encoded(line)
         except (ValueError, TypeError) as error:
             self._has_lost = True
             _state.count("lost.jsonl")
             _guard.warn("jsonl", f"cannot write {stem} to {self.folder}: {_guard.describe(error)}")
             return
-        self._backlogs[stem].append(encoded)
+        self._append(stem, data)
+
+    def _append(self, stem: str, line: bytes) -> None:
+        self._backlogs[stem].append(line)
         self._lines += 1
         if self._lines % _CHECK_EVERY_LINES == 1:
             with _guard.guard("jsonl.cap"):
                 self._enforce_cap()
+
+    def _resource_of(self, resource: Mapping[str, Any]) -> bytes | None:
+        """Return the resource as bytes, unless it is odd: most traces have the same one."""
+        last, said = self._resource
+        if last is not resource:
+            said = None
+            with contextlib.suppress(ValueError, TypeError):
+                said = encoded(dict(resource))[:-1]
+            self._resource = resource, said
+        return said
 
     def _enforce_cap(self) -> None:
         files = []
@@ -195,155 +209,7 @@ class _Daily:
         return file
 
 
-def observation_line(record: Record) -> dict[str, Any]:
-    """Return the observation as the documents show it, with what more there is to say."""
-    meaning = record.meaning
-    metadata = record.metadata()
-    if record.is_error:
-        _describe_error(record, metadata)
-    line: dict[str, Any] = {
-        "id": record.span_id,
-        "trace_id": record.trace_id,
-        "parent_id": record.observation_above_id,
-        "type": meaning.type,
-        "name": record.name,
-        "start_time": iso_time(record.span.start_time or 0),
-        "end_time": iso_time(record.span.end_time or 0),
-        "input": meaning.input,
-        "output": meaning.output,
-        "metadata": metadata,
-    }
-    optional = {
-        "error": record.error,
-        "level": record.attributes.get(semconv.OBSERVATION_LEVEL),
-        "status_message": record.attributes.get(semconv.OBSERVATION_STATUS_MESSAGE),
-        "model": meaning.model,
-        "prompt_tokens": meaning.input_tokens,
-        "completion_tokens": meaning.output_tokens,
-        "total_tokens": record.attributes.get(
-            semconv.OBSERVATION_USAGE_TOTAL_TOKENS,
-            _total(meaning.input_tokens, meaning.output_tokens),
-        ),
-        "tags": record.attributes.get(semconv.OBSERVATION_TAGS),
-        "user_id": meaning.user_id,
-        "account_id": record.attributes.get(semconv.ACCOUNT_ID),
-        "session_id": meaning.session_id,
-    }
-    line |= {key: value for key, value in optional.items() if value is not None}
-    metadata_prefix = f"{semconv.OBSERVATION_METADATA}."
-    line["attributes"] = {
-        key: value
-        for key, value in record.attributes.items()
-        if key not in _SHOWN_ELSEWHERE and not key.startswith(metadata_prefix)
-    }
-    if record.events:
-        line["events"] = [
-            {"name": event.name, "time": iso_time(event.time_ns), "attributes": event.attributes}
-            for event in record.events
-        ]
-    if record.links:
-        line["links"] = [
-            {
-                "trace_id": format(link.context.trace_id, "032x"),
-                "span_id": format(link.context.span_id, "016x"),
-                "attributes": link.attributes,
-            }
-            for link in record.links
-        ]
-    if record.scope is not None:
-        line["scope"] = record.scope.name
-    if record.span.kind.name != "INTERNAL":
-        line["kind"] = record.span.kind.name.lower()
-    return line
-
-
-def trace_line(record: Record) -> dict[str, Any]:
-    """Return the trace as the documents show it, from the span that it began with."""
-    attributes = record.attributes
-    line: dict[str, Any] = {
-        "trace_id": record.trace_id,
-        "name": record.name,
-        "session_id": record.meaning.session_id,
-        "start_time": iso_time(record.span.start_time or 0),
-        "end_time": iso_time(record.span.end_time or 0),
-        "metadata": record.metadata(),
-        "tags": list(attributes.get(semconv.OBSERVATION_TAGS, ())),
-        "status": "error" if record.is_error else "success",
-    }
-    optional = {
-        "error": record.error,
-        "user_id": record.meaning.user_id,
-        "account_id": attributes.get(semconv.ACCOUNT_ID),
-        "user": _party(attributes, semconv.USER),
-        "account": _party(attributes, semconv.ACCOUNT),
-        "message_id": attributes.get(semconv.MESSAGE_ID),
-        "input": record.meaning.input,
-        "output": record.meaning.output,
-        "root_id": None if record.is_trace else record.span_id,
-    }
-    line |= {key: value for key, value in optional.items() if value is not None}
-    line["resource"] = dict(record.resource)
-    return line
-
-
-def iso_time(time_ns: int) -> str:
-    """Return a time as ISO 8601 in UTC, to the microsecond."""
-    most = 253_402_300_799_000_000  # the last second of the year 9999, in microseconds
-    return (
-        _EPOCH + datetime.timedelta(microseconds=min(max(time_ns // 1000, 0), most))
-    ).isoformat()
-
-
 def _order(path: Path) -> tuple[str, int]:
     """Sort files of one kind by day and number."""
     _, day, *number = path.stem.split("_")
     return day, int(number[0]) if number and number[0].isdigit() else 1
-
-
-def _encoded(line: Mapping[str, Any]) -> bytes:
-    try:
-        return orjson.dumps(line, default=_json_safe, option=_OPTIONS)
-    except TypeError:
-        # Nested deeper than the encoder goes: such a value is kept as text.
-        flat = {
-            key: value if isinstance(value, (str, int, float, type(None))) else _flat(value)
-            for key, value in line.items()
-        }
-        return orjson.dumps(flat, default=_json_safe, option=_OPTIONS)
-
-
-def _flat(value: Any) -> Any:
-    try:
-        orjson.dumps(value, default=_json_safe, option=_OPTIONS)
-    except TypeError:
-        return str(value)[:65_536].encode("utf-8", "backslashreplace").decode()
-    return value
-
-
-def _describe_error(record: Record, metadata: dict[str, Any]) -> None:
-    exceptions = [event for event in record.events if event.name == "exception"]
-    error_type = record.attributes.get(semconv.ERROR_TYPE)
-    if exceptions:
-        last = exceptions[-1].attributes
-        error_type = error_type or last.get(semconv.EXCEPTION_TYPE)
-        metadata.setdefault("traceback", last.get(semconv.EXCEPTION_STACKTRACE))
-    if error_type is not None:
-        metadata.setdefault("error_type", str(error_type).rpartition(".")[2])
-
-
-def _party(attributes: Mapping[str, Any], prefix: str) -> dict[str, Any] | None:
-    start = f"{prefix}."
-    found = {k[len(start) :]: from_json(v) for k, v in attributes.items() if k.startswith(start)}
-    return found or None
-
-
-def _total(prompt: int | None, completion: int | None) -> int | None:
-    return (prompt or 0) + (completion or 0) if (prompt, completion) != (None, None) else None
-
-
-def _json_safe(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, bytes):
-        return value.hex()
-    return str(value)

@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 
 _LOOK_EVERY_S = 1.0
+# Where a status has inode, device and number of names.
+_WHICH = slice(1, 4)
 _LOOKS = 5
 _BETWEEN_LOOKS_S = 0.002
 _LOOKED_BACK_BYTES = 1 << 20  # which others may have appended since
@@ -37,7 +39,17 @@ class Handle:
         OSError: it cannot be opened.
     """
 
-    __slots__ = ("_fd", "_has_name", "_identity", "_looked_at", "_pid", "_torn", "path", "size")
+    __slots__ = (
+        "_fd",
+        "_has_name",
+        "_identity",
+        "_looked_at",
+        "_pid",
+        "_torn",
+        "_usual",
+        "path",
+        "size",
+    )
 
     def __init__(self, path: Path, *, is_new: bool = False) -> None:
         self.path = path
@@ -53,6 +65,7 @@ class Handle:
             is_readable = False
         status = os.fstat(self._fd)
         self._identity = status.st_ino, status.st_dev
+        self._usual = status[_WHICH]
         self._has_name = stat.S_ISREG(status.st_mode)  # a pipe may have none
         self._torn = is_readable and not is_new and _ends_torn(self._fd)
         self.size = status.st_size
@@ -92,10 +105,8 @@ class Handle:
             if error.errno != errno.EBADF:
                 raise
             raise GoneError(error.errno, "the descriptor was closed") from None
-        if (status.st_ino, status.st_dev) != self._identity:
-            raise GoneError(errno.EBADF, "the descriptor is another file's by now")
-        if status.st_nlink == 0 and self._has_name:
-            raise GoneError(errno.ENOENT, "the file was deleted")
+        if status[_WHICH] != self._usual:
+            self._look(status)
         data = b"\n" + line if self._torn else line
         try:
             written = os.write(self._fd, data)
@@ -103,10 +114,18 @@ class Handle:
             # A signal handler may have raised it when a part was written already.
             self._torn = self._torn or (self._has_name and _ends_torn(self._fd))
             raise
-        self._torn = written != len(data)
         self.size = status.st_size + written
+        self._torn = written != len(data)
         if self._torn:
             raise OSError(errno.ENOSPC, f"only a part of a line could be written to {self.path}")
+
+    def _look(self, status: os.stat_result) -> None:
+        """Say what is not as it was when the last line was written."""
+        if (status.st_ino, status.st_dev) != self._identity:
+            raise GoneError(errno.EBADF, "the descriptor is another file's by now")
+        if status.st_nlink == 0 and self._has_name:
+            raise GoneError(errno.ENOENT, "the file was deleted")
+        self._usual = status[_WHICH]
 
     def _is_open(self) -> bool:
         status = os.fstat(self._fd)
@@ -132,8 +151,11 @@ class LineFile:
         Raises:
             OSError: the line is not in the file, or only a part of it.
         """
+        handle = self._handle
+        if handle is None or not handle.is_usable():
+            handle = self._usable_handle()
         try:
-            self._usable_handle().write(line)
+            handle.write(line)
         except GoneError:
             self._handle = None
             self._usable_handle().write(line)
