@@ -28,6 +28,7 @@ _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 _LOOK_EVERY_S = 0.005
 _MOST_HELPED = 16
+_AT_ONCE = (False,)
 
 
 class Backlog:
@@ -67,9 +68,11 @@ class Backlog:
         is_written = is_known = False
         held: list[bool] = []
         try:
-            _acquire(own.lock, _PATIENCE_S, held)
+            held.extend(map(own.acquire, _AT_ONCE))
+            if not held[0]:  # by another thread: to wait is not what most lines have to do
+                _acquire(own.lock, _PATIENCE_S, held)
             # Only a write that hangs can keep another thread waiting for so long.
-            if not held[0]:
+            if not held[-1]:
                 own.is_slow = is_known = True
             elif own.waiting and not self._have_helped(own):
                 is_known = True
@@ -78,7 +81,7 @@ class Backlog:
                 self._write(line)
                 is_written = is_known = True
                 own.written += 1
-                _state.count(self._written)
+                _state.tally(self._written)
                 own.is_slow = monotonic() - since > _SLOW_S
         except OSError as error:
             if _guard.is_the_programs(error):
@@ -89,7 +92,7 @@ class Backlog:
         finally:
             try:
                 if True in held:
-                    own.lock.release()
+                    own.release()
             finally:
                 if not is_known and self._holds(line):
                     own.written += 1
@@ -273,7 +276,7 @@ class Backlog:
         own.waiting_bytes = own.waiting_bytes - len(line) if own.waiting else 0
         own.is_failing = False
         own.is_slow = monotonic() - since > _SLOW_S
-        _state.count(self._written)
+        _state.tally(self._written)
 
     def _tell(self, error: Exception) -> None:
         _guard.warn(
@@ -287,6 +290,7 @@ class _Own:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
+        self.acquire, self.release = self.lock.acquire, self.lock.release
         self.written = 0
         self.waiting: deque[bytes] = deque()
         self.waiting_bytes = 0
@@ -306,6 +310,6 @@ class _Own:
 def _acquire(lock: threading.RLock, timeout_s: float, held: list[bool]) -> None:
     """Acquire the lock, and note whether it is held.
 
-    In one call, so that what a signal handler raises comes before both or after both.
+    Here and elsewhere in one call, so that what a signal handler raises comes before both or after both.
     """
     held.extend(map(lock.acquire, (True,), (timeout_s,)))

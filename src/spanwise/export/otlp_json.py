@@ -6,12 +6,13 @@ Each line holds one span, before its resource, so that the lines of one file dif
 from __future__ import annotations
 
 import binascii
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanKind, StatusCode
 
 from spanwise import _raw_fields as raw
 from spanwise import dialects
@@ -22,6 +23,12 @@ BEGINNING: Final = b'{"resourceSpans":[{"scopeSpans":[{"spans":['
 BEHIND_SPAN: Final = b'],"scope":'
 
 _REMEMBERED = 64
+_LONGEST_KEY, _MOST_KEYS = 128, 1024  # of those that are remembered
+# Bits 8 and 9 of a span's flags: it is known whether its parent is remote, and it is.
+_IS_KNOWN, _IS_REMOTE = 0x100, 0x200
+# Looked up here: an enumeration is slow to say what its members are called and stand for.
+_INTERNAL = SpanKind.INTERNAL
+_UNSET = StatusCode.UNSET
 _PRINTED_BITS = 2048  # 617 digits: Python can be told to print no more than 640
 
 # The text of a value is made without running the value's own code.
@@ -46,13 +53,32 @@ class LineEncoder:
         self._resources: dict[tuple[int, str], tuple[Mapping[str, Any], bytes]] = {}
         self._equal_resources: dict[Any, bytes] = {}
         self._scopes: dict[Any, bytes] = {}
+        # What most spans have in common, told by the objects themselves.
+        self._last: tuple[Any, Any, Any, bytes] = (None, None, None, b"")
 
     def __call__(self, record: Record) -> bytes:
         """Return the record as a JSON object of one line, without a newline."""
         for translate in self._dialects:
             record = record.translated(*translate(record))
-        resource = self._resource(record.resource, record.span.resource.schema_url)
-        return line_of(dumped(_span(record)), self._scope(record.scope), resource)
+        source, resource, scope, behind = self._last
+        if (
+            record.scope is not scope
+            or record.resource is not resource
+            or record.span.resource is not source
+        ):
+            behind = self._behind(record)
+        try:
+            return _line(record, behind, orjson.dumps)
+        except TypeError:
+            return _line(record, behind, dumped)
+
+    def _behind(self, record: Record) -> bytes:
+        """Return what stands behind the span."""
+        source = record.span.resource
+        resource = self._resource(record.resource, source.schema_url)
+        behind = b"".join(_around(self._scope(record.scope), resource))
+        self._last = (source, record.resource, record.scope, behind)
+        return behind
 
     def _resource(self, resource: Mapping[str, Any], schema_url: str) -> bytes:
         known = self._resources.get((id(resource), schema_url))
@@ -87,7 +113,11 @@ class LineEncoder:
 
 def line_of(span: bytes, scope: bytes, resource: bytes) -> bytes:
     """Return the line of a span, each of its parts as JSON."""
-    return b"".join((BEGINNING, span, BEHIND_SPAN, scope, b'}],"resource":', resource, b"}]}"))
+    return b"".join((BEGINNING, span, *_around(scope, resource)))
+
+
+def _around(scope: bytes, resource: bytes) -> tuple[bytes, ...]:
+    return BEHIND_SPAN, scope, b'}],"resource":', resource, b"}]}"
 
 
 def with_schema(content: dict[str, Any], schema_url: Any) -> bytes:
@@ -139,42 +169,76 @@ def _told_apart(value: Any) -> Any:
     return None
 
 
-def _span(record: Record) -> dict[str, Any]:
+def _line(record: Record, behind: bytes, dumps: Callable[[Any], bytes]) -> bytes:
+    """Return the line of a record, put together from what most spans have in common."""
     span = record.span
     context: Any = span.context
     parent = span.parent
-    described: dict[str, Any] = {
-        "traceId": f"{context.trace_id:032x}",
-        "spanId": f"{context.span_id:016x}",
-    }
+    above, is_remote = b"", 0
     if parent is not None:
-        described["parentSpanId"] = f"{parent.span_id:016x}"
-    described |= {
-        "flags": _flags(context.trace_flags, parent is not None and parent.is_remote),
-        "name": record.name,
-        "kind": span.kind.value + 1,
-        "startTimeUnixNano": _nanoseconds(span.start_time),
-        "endTimeUnixNano": _nanoseconds(span.end_time),
-        "attributes": _attributes(record.attributes.items()),
-    }
-    described |= _dropped(span, "droppedAttributesCount", "dropped_attributes")
+        above = b',"parentSpanId":"%016x"' % parent.span_id
+        is_remote = _IS_REMOTE if parent.is_remote else 0
+    kind, start, end = span.kind, span.start_time, span.end_time
+    pieces = [
+        b'%b{"traceId":"%032x","spanId":"%016x"%b,"flags":%d,"name":%b,"kind":%d,'
+        b'"startTimeUnixNano":"%d","endTimeUnixNano":"%d","attributes":['
+        % (
+            BEGINNING,
+            context.trace_id,
+            context.span_id,
+            above,
+            context.trace_flags & 0xFF | _IS_KNOWN | is_remote,
+            dumps(record.name),
+            1 if kind is _INTERNAL else kind.value + 1,
+            start if type(start) is int and 0 < start < LARGEST_INT else nanoseconds(start),
+            end if type(end) is int and 0 < end < LARGEST_INT else nanoseconds(end),
+        )
+    ]
+    starts = _starts
+    for key, value in record.attributes.items():
+        start_of = starts[key if type(key) is str else _key(key)]
+        if type(value) is str:
+            pieces += (start_of, b'{"stringValue":', dumps(value), b"}},")
+        else:
+            pieces += (start_of, dumps(_value(value, 0)), b"},")
+    if len(pieces) > 1:
+        pieces[-1] = pieces[-1][:-1]  # no comma behind the last one
+    pieces.append(b"]")
+    if dropped := getattr(span, "dropped_attributes", 0):
+        pieces += (b',"droppedAttributesCount":', dumps(dropped))
     if record.events:
-        described["events"] = _events(record)
-    described |= _dropped(span, "droppedEventsCount", "dropped_events")
+        pieces += (b',"events":', dumps(_events(record)))
+    if dropped := getattr(span, "dropped_events", 0):
+        pieces += (b',"droppedEventsCount":', dumps(dropped))
     if record.links:
-        described["links"] = _links(record)
-    described |= _dropped(span, "droppedLinksCount", "dropped_links")
-    status: dict[str, Any] = {"code": span.status.status_code.value}
+        pieces += (b',"links":', dumps(_links(record)))
+    if dropped := getattr(span, "dropped_links", 0):
+        pieces += (b',"droppedLinksCount":', dumps(dropped))
+    code = span.status.status_code
+    status: dict[str, Any] = {"code": 0 if code is _UNSET else code.value}
     if record.status_message:
         status["message"] = record.status_message
-    described["status"] = status
-    return described
+    pieces += (b',"status":', dumps(status), b"}", behind)
+    return b"".join(pieces)
+
+
+class _Starts(dict[str, bytes]):
+    """Attributes up to their values, by key: attributes have few different keys."""
+
+    def __missing__(self, key: str) -> bytes:
+        start = b'{"key":%b,"value":' % dumped(key)
+        if len(key) < _LONGEST_KEY and len(self) < _MOST_KEYS:
+            self[key] = start
+        return start
+
+
+_starts = _Starts()
 
 
 def _events(record: Record) -> list[dict[str, Any]]:
     return [
         {
-            "timeUnixNano": _nanoseconds(event.time_ns),
+            "timeUnixNano": str(nanoseconds(event.time_ns)),
             "name": event.name,
             "attributes": _attributes(event.attributes.items()),
             **_dropped(original, "droppedAttributesCount", "dropped_attributes"),
@@ -202,11 +266,10 @@ def _dropped(original: Any, name: str, attribute: str) -> dict[str, int]:
 
 
 def _flags(trace_flags: int, is_remote: bool) -> int:
-    # Bit 8 says that it is known whether the context is remote, bit 9 that it is.
-    return trace_flags & 0xFF | 0x100 | (0x200 if is_remote else 0)
+    return trace_flags & 0xFF | _IS_KNOWN | (_IS_REMOTE if is_remote else 0)
 
 
-def _nanoseconds(time_ns: Any) -> str:
+def nanoseconds(time_ns: Any) -> int:
     """Return a time that the protocol can hold; what is none is 0."""
     kind = type(time_ns)
     if kind is not int:
@@ -214,7 +277,7 @@ def _nanoseconds(time_ns: Any) -> str:
             time_ns = float.__int__(time_ns)
         else:
             time_ns = int.__index__(time_ns) if issubclass(kind, int) else 0
-    return str(time_ns if 0 <= time_ns <= LARGEST_INT else 0 if time_ns < 0 else LARGEST_INT)
+    return time_ns if 0 <= time_ns <= LARGEST_INT else 0 if time_ns < 0 else LARGEST_INT
 
 
 def _attributes(items: Iterable[tuple[Any, Any]], depth: int = 0) -> list[dict[str, Any]]:

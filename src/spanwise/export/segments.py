@@ -30,6 +30,7 @@ FIRST: Final = 1
 _CHUNK_BYTES = 512 * 1024
 _NAME = re.compile(r"(?P<process>.+)\.(?:(?P<number>\d{6,})\.jsonl|open\.jsonl|lock)")
 _CHECKSUM = b',"crc":"%08x"}'
+_SEAL = _CHECKSUM + b"\n"
 _CHECKSUM_BYTES = len(_CHECKSUM % 0)
 # What lines begin with, and end with; both may stand inside of one as well.
 _STARTS = re.compile(rb'\{"(?:resourceSpans|letters)":\[')
@@ -59,7 +60,7 @@ class Line:
 def sealed(text: bytes) -> bytes:
     """Return a JSON object as a line: with its checksum as last member, and a newline."""
     checked = text[:-1]
-    return b"%s%s\n" % (checked, _CHECKSUM % zlib.crc32(checked))
+    return checked + _SEAL % zlib.crc32(checked)
 
 
 def unsealed(line: bytes) -> bytes:
