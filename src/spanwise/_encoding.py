@@ -20,7 +20,16 @@ import orjson
 from spanwise import _media, _state
 from spanwise import _raw_fields as raw
 from spanwise._masking import Masker, Part
-from spanwise._plain_values import FEW, LONGEST_KEY, SHORT, PlainValues
+from spanwise._plain_values import (
+    FEW,
+    LONGEST_KEY,
+    RUN,
+    SHORT,
+    PlainValues,
+    are_numbers,
+    are_of,
+    are_short_ascii,
+)
 from spanwise._secret_patterns import MASK
 from spanwise._value_kinds import (
     HANDLERS,
@@ -95,11 +104,11 @@ class Encoder:
         self.limits = limits or Limits()
         self.represent = represent
         self.keeper = keeper
-        self._plain = PlainValues(self.masker, self.limits)
+        self.plain: PlainValues | None = PlainValues(self.masker, self.limits)
 
     def dumps(self, value: object) -> str:
         """Return the value as one JSON text that keeps every limit."""
-        text = self._plain.text_of(value)
+        text = self.plain.text_of(value) if self.plain is not None else None
         if text is None:
             return self._walked(value, scan=False)
         return self._walked(value, scan=True) if self.masker.suspects(text) else text
@@ -158,7 +167,7 @@ class Walk:
 
     __slots__ = (
         *("allowance", "bytes_left", "encoder", "is_cut", "limits"),
-        *("masked", "masker", "nodes_left", "path", "scan"),
+        *("masked", "masker", "nodes_left", "path", "plain", "scan"),
     )
 
     def __init__(self, encoder: Encoder, limits: Limits, *, scan: bool) -> None:
@@ -172,6 +181,7 @@ class Walk:
         self.is_cut = False
         self.masked = 0
         self.allowance = _media.Allowance()
+        self.plain = encoder.plain if limits is encoder.limits else None
 
     def encode(self, value: Any, depth: int) -> Any:
         kind = type(value)
@@ -181,6 +191,10 @@ class Walk:
         if value is None or kind is bool:
             self.bytes_left -= 5
             return value
+        if (kind is dict or kind is list or kind is tuple) and self.plain is not None:
+            flat = self._flat(value) if depth < self.limits.depth else None
+            if flat is not None:
+                return flat
         handler = HANDLERS.get(kind) if type(kind) is type else None
         if handler is None:
             handler = handler_of(kind)
@@ -198,6 +212,29 @@ class Walk:
                 self.path.discard(identity)
         return handler(self, value, depth)
 
+    def _flat(self, value: Any) -> Any:
+        """Return a copy of a container of plain leaves for which there is room; else None."""
+        if self.plain is None:
+            return None
+        length, nodes = len(value), self.nodes_left
+        is_part = type(value) is dict and 0 < nodes < length
+        if is_part:
+            # Each entry costs one: there is room for no more of them than for these.
+            entries = raw.first(dict.items, value, min(nodes, self.limits.items))
+            if not are_of(str, [key for key, _ in entries]):  # another would be asked for its hash
+                return None
+            value = dict(entries)
+        found = self.plain.flat(value, nodes, self.bytes_left, is_part=is_part)
+        if found is None or (self.scan and self.masker.suspects(found[1].decode())):
+            return None
+        copy, data = found
+        self.nodes_left -= len(copy)
+        self.bytes_left -= len(data)
+        if is_part:
+            self.is_cut = True
+            copy[TRUNCATED] = length - len(copy)
+        return copy
+
     def long_text(self, value: str) -> Any:
         """Encode a text that is long enough to be, or to hold, an image or the like."""
         keeper = self.encoder.keeper
@@ -205,7 +242,7 @@ class Walk:
         if marker is not None:
             self.bytes_left -= 160
             return marker
-        if len(value) <= _media.LARGEST_SCANNED and ";base64," in value:
+        if len(value) <= _media.LARGEST_SCANNED and _media.holds_data_url(value):
             value = _media.in_text(value, keeper, self.allowance)
         return self.text(value)
 
@@ -296,7 +333,8 @@ class Walk:
 
     def sequence(self, head: list[Any], tail: list[Any], length: int, depth: int) -> list[Any]:
         """Encode the items from both ends until the budget is used up."""
-        head = self._without_hidden(head, is_whole=length == len(head))
+        if len(head) <= RUN or not are_numbers(head):
+            head = self._without_hidden(head, is_whole=length == len(head))
         if tail:
             tail = self._without_hidden(tail, is_whole=False)
         length = max(length, len(head) + len(tail))  # another thread may have added to it
@@ -306,25 +344,51 @@ class Walk:
         self.bytes_left -= held_bytes
         self.nodes_left -= held_nodes
         front: list[Any] = []
-        for item in head:
-            if front and (self.nodes_left <= 0 or self.bytes_left <= 0):
-                break
-            front.append(
-                self._share(item, depth, length - len(front)) if few else self.encode(item, depth)
-            )
+        if self._takes_run(head):
+            front = head
+        else:
+            for item in head:
+                if front and (self.nodes_left <= 0 or self.bytes_left <= 0):
+                    break
+                front.append(
+                    self._share(item, depth, length - len(front))
+                    if few
+                    else self.encode(item, depth)
+                )
         self.bytes_left += held_bytes
         self.nodes_left += held_nodes
         back: list[Any] = []
-        for item in reversed(head[len(front) :] + tail):
-            if self.nodes_left <= 0 or self.bytes_left <= 0:
-                break
-            back.append(self.encode(item, depth))
+        rest = tail if front is head else head[len(front) :] + tail
+        if self._takes_run(rest):
+            back = rest[::-1]
+        else:
+            for item in reversed(rest):
+                if self.nodes_left <= 0 or self.bytes_left <= 0:
+                    break
+                back.append(self.encode(item, depth))
         omitted = length - len(front) - len(back)
         if omitted > 0:
             self.is_cut = True
             front.append({TRUNCATED: omitted, "length": length})
         front.extend(reversed(back))
         return front
+
+    def _takes_run(self, items: list[Any]) -> bool:
+        """Take what items of one plain kind cost, if there is room for all: they are kept as is."""
+        count = len(items)
+        if count <= RUN or self.nodes_left <= count:
+            return False
+        if are_numbers(items):
+            cost = 8 * count
+        elif not self.scan and are_short_ascii(items):
+            cost = sum(map(len, items)) + 3 * count
+        else:
+            return False
+        if self.bytes_left <= cost or self.limits.string < SHORT:
+            return False
+        self.nodes_left -= count
+        self.bytes_left -= cost
+        return True
 
     def _without_hidden(self, items: list[Any], *, is_whole: bool) -> list[Any]:
         hidden = self.masker.hidden_items(items, is_whole=is_whole)

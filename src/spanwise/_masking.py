@@ -317,6 +317,8 @@ class Masker:
                 return {1: MASK}
         for item in items:
             kind = type(item)
+            if kind is int or kind is dict or kind is float or kind is list:
+                continue  # sooner told than by its bases
             if (kind is str or issubclass(kind, str)) and str.startswith(item, "-"):
                 return forms.hidden_arguments(
                     [text_of(word) for word in items], self._is_secret_name

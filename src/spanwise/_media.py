@@ -134,9 +134,14 @@ def describe_text(text: str, keeper: Keeper | None, allowance: Allowance) -> dic
         return None
 
 
+def holds_data_url(text: str) -> bool:
+    """Return whether the text may hold a data URL."""
+    return ";" in text and ";base64," in text  # one character is found many times faster
+
+
 def may_be_in(text: str) -> bool:
     """Return whether a long text could be content, or have it in it; a look that costs little."""
-    if ";base64," in text or _DATA_URL.match(text[:512]) is not None:
+    if holds_data_url(text) or _DATA_URL.match(text[:512]) is not None:
         return True
     head, tail = text[:_SAMPLE], text[-_SAMPLE:]
     return _SAMPLED.fullmatch(tail) is not None and _SAMPLED.fullmatch(head) is not None

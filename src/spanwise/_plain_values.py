@@ -8,6 +8,9 @@ hidden, is left to the walk.
 
 from __future__ import annotations
 
+from itertools import repeat
+from math import isfinite
+from operator import is_
 from typing import TYPE_CHECKING, Any, Final
 
 from orjson import JSONEncodeError, dumps
@@ -27,8 +30,9 @@ _DEEPEST = 8
 _CHARACTERS_OF_ONE = 128  # of a long text, that weigh as much as one value
 _LARGEST: Final = 2**63 - 1  # of 64 bits
 _SMALLEST: Final = -(2**63)
-# Bytes for which one value counts beside its text. The walk takes up to 8 more than are written.
-_ROOM_OF_ONE = 32
+_BYTES_OF_ONE = 8  # that the walk takes of its budget for a value, at most, beside its text
+_ROOM_OF_ONE = 32  # bytes for which a value counts where room is for both bytes and values
+RUN: Final = 8  # more values than these are worth a look whether all are of one kind
 
 _Copy = tuple[Any, int, int]  # a copy; how many values it weighs; into how many parts a limit fell
 
@@ -77,11 +81,42 @@ class PlainValues:
             return None
         return data.decode()
 
+    def flat(
+        self, value: Any, nodes: int, room: int, *, is_part: bool = False
+    ) -> tuple[Any, bytes] | None:
+        """Return a copy, and the JSON text, of a mapping or sequence of nothing but plain leaves.
+
+        Args:
+            value: a dict, list or tuple.
+            nodes: how many values there is room for.
+            room: how many bytes.
+            is_part: it is the beginning of a mapping.
+
+        Returns:
+            None if the walk must look at it, or would cut it.
+        """
+        look = self._mapping if type(value) is dict else self._sequence
+        found = look(value, self._deepest - 1, min(self._most, nodes))
+        if found is None:
+            return None
+        copy, weight, parts = found
+        if is_part and not self._harmless.issuperset(copy):
+            return None  # what is not there may say of a name that it is of a secret
+        try:
+            data = dumps(copy)
+        except JSONEncodeError:  # a lone surrogate
+            return None
+        if parts > 1:
+            weight += 2  # a share is rounded
+        if weight * parts > nodes or (len(data) + _BYTES_OF_ONE * weight) * parts >= room:
+            return None
+        return copy, data
+
     def _mapping(self, value: dict[Any, Any], depth: int, most: int) -> _Copy | None:
-        weight = len(value)
-        if weight > most or depth >= self._deepest:
+        if len(value) > most or depth >= self._deepest:
             return None
         copy = value.copy()
+        weight = len(copy)  # another thread may have changed it
         large = 0
         harmless, short = self._harmless, self._short
         nested: list[str] | None = None
@@ -139,10 +174,13 @@ class PlainValues:
         return copy, weight, parts * large
 
     def _sequence(self, value: Any, depth: int, most: int) -> _Copy | None:
-        length = weight = len(value)
+        length = len(value)
         if length > most or depth >= self._deepest:
             return None
         copy = list(value)
+        length = weight = len(copy)  # another thread may have changed it
+        if length > RUN and are_numbers(copy):
+            return copy, length, 1  # what half of the room does not hold, the other half does
         parts = 1
         short = self._short
         for position, item in enumerate(copy):
@@ -185,3 +223,28 @@ class PlainValues:
         if length >= _media.SMALLEST and _media.may_be_in(text):
             return 0
         return 1 + length // _CHARACTERS_OF_ONE
+
+
+def are_numbers(items: list[Any]) -> bool:
+    """Return whether all are integers of 64 bits, or all finite floats; no loop of Python's own."""
+    kind = type(items[0])
+    if (kind is not int and kind is not float) or not are_of(kind, items):
+        return False
+    if kind is int:
+        return bool(max(items) <= _LARGEST and min(items) >= _SMALLEST)
+    return all(map(isfinite, items))
+
+
+def are_short_ascii(items: list[Any]) -> bool:
+    """Return whether all are strings of ASCII that are not long; no loop of Python's own."""
+    return (
+        type(items[0]) is str
+        and are_of(str, items)
+        and max(map(len, items)) <= SHORT
+        and all(map(str.isascii, items))
+    )
+
+
+def are_of(kind: type, items: list[Any]) -> bool:
+    """Return whether this is the very type of all."""
+    return all(map(is_, map(type, items), repeat(kind)))
