@@ -10,7 +10,7 @@ from __future__ import annotations
 import binascii
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import orjson
@@ -25,7 +25,7 @@ _SMALLEST_INT = -(2**63)
 _LARGEST_64 = 2**64 - 1
 _LARGEST_ENUM = 2**31 - 1
 _MOST_DIGITS = 20
-_LONGEST_KEY = 128  # of those that are remembered
+_LONGEST_TEXT, _MOST_REMEMBERED = 64, 1024  # of keys and values
 _ODD = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
 
 _LAST = tuple(bytes((number,)) for number in range(128))
@@ -35,6 +35,17 @@ _SHORT = tuple(bytes((length + 2, 0x0A, length)) for length in range(126))
 _PACK_32 = struct.Struct("<I").pack
 _PACK_64 = struct.Struct("<Q").pack
 _PACK_DOUBLE = struct.Struct("<d").pack
+_PACK_TIMES = struct.Struct("<BQBQ").pack
+_NO_TRACE_ID, _NO_SPAN_ID = bytes(16), bytes(8)
+# What all spans have, and nothing else: others have events, links, or more than they can hold.
+_PLAIN = frozenset(
+    (
+        "traceId spanId parentSpanId flags name kind startTimeUnixNano endTimeUnixNano attributes"
+        " status"
+    ).split()
+)
+_USUAL_DIGITS = 19  # of a time in nanoseconds, in this century
+_UNSET = {"code": 0}
 
 _Fields: TypeAlias = Mapping[str, Callable[[Any], bytes]]
 
@@ -48,9 +59,44 @@ def span_bytes(span: Any) -> bytes:
     if type(span) is not dict:
         raise ValueError("a span is an object")
     trace_id, span_id = _id(span.get("traceId"), 16), _id(span.get("spanId"), 8)
-    if not trace_id.strip(b"\0") or not span_id.strip(b"\0"):
+    if trace_id == _NO_TRACE_ID or span_id == _NO_SPAN_ID:
         raise ValueError("an id is all zeros")
-    return b"".join((b"\x0a\x10", trace_id, b"\x12\x08", span_id, _content(SPAN, span)))
+    content = _plain_content(span) if _PLAIN.issuperset(span) else None
+    if content is None:
+        content = _content(SPAN, span)
+    return b"\x0a\x10%b\x12\x08%b%b" % (trace_id, span_id, content)
+
+
+def _plain_content(span: Mapping[str, Any]) -> bytes | None:
+    """Return what most spans consist of; None where a part of it is missing or odd."""
+    try:
+        start, end = span["startTimeUnixNano"], span["endTimeUnixNano"]
+        flags, kind = span["flags"], span["kind"]
+        if not (
+            type(start) is type(end) is str
+            and len(start) == len(end) == _USUAL_DIGITS
+            and type(kind) is type(flags) is int
+            and 0 < kind < 128
+            and 0 < flags <= LARGEST_32
+        ):
+            return None
+        parent = span.get("parentSpanId")
+        name, status = span["name"].encode(), span["status"]
+        start, end = int(start), int(end)
+        if not (name and start > 0 and end > 0) or status is None:
+            return None
+        return b"%b*%b%b0%b%b%b%b\x85\x01%b" % (
+            b"" if parent is None else _parent_id(parent),
+            varint(len(name)),
+            name,
+            _LAST[kind],
+            _PACK_TIMES(0x39, start, 0x41, end),
+            _attributes(b"\x4a", span["attributes"]),
+            b"\x7a\x00" if status == _UNSET else message(b"\x7a", STATUS, status),
+            _PACK_32(flags),
+        )
+    except (AttributeError, KeyError, ValueError, struct.error):
+        return None
 
 
 def fields_in(data: bytes) -> Iterator[tuple[int, Any]]:
@@ -174,16 +220,16 @@ def _attributes(tag: bytes, items: Any, depth: int = 0) -> bytes:
     for item in items if type(items) is list else ():
         try:
             key, value = item["key"], item["value"]
-            start = _start(key) if len(key) < _LONGEST_KEY else _start.__wrapped__(key)
             if "stringValue" in value:
-                content = value["stringValue"].encode()
-                length = len(content)
-                if length < 126:  # most are; the general way takes twice the time
-                    size = len(start) + length + 3
-                    size_bytes = _LAST[size] if size < 128 else varint(size)
-                    pieces += (tag, size_bytes, start, _SHORT[length], content)
+                value = value["stringValue"]
+                if len(value) < _LONGEST_TEXT:
+                    pieces += (tag, _short_texts[key, value])
                     continue
-            content = _value(value, depth)
+                utf8 = value.encode()
+                content = _SHORT[len(utf8)] + utf8 if len(utf8) < 126 else _nested(b"\x0a", utf8)
+            else:
+                content = _value(value, depth)
+            start = _starts[key]
             pieces += (tag, varint(len(start) + len(content)), start, content)
         except _ODD:
             if type(item) is dict:
@@ -193,10 +239,36 @@ def _attributes(tag: bytes, items: Any, depth: int = 0) -> bytes:
     return b"".join(pieces)
 
 
-@lru_cache(maxsize=1024)
-def _start(key: str) -> bytes:
-    """Return an attribute up to the length of its value: attributes have few different keys."""
-    return text(b"\x0a", key) + b"\x12"
+class _Starts(dict[str, bytes]):
+    """Attributes up to the length of their value, by key: attributes have few different keys."""
+
+    def __missing__(self, key: str) -> bytes:
+        start = text(b"\x0a", key) + b"\x12"
+        if len(key) < _LONGEST_TEXT:
+            _remember(self, key, start)
+        return start
+
+
+class _ShortTexts(dict[tuple[str, str], bytes]):
+    """Attributes of short texts, with their length before them: many say the same again."""
+
+    def __missing__(self, said: tuple[str, str]) -> bytes:
+        key, value = said
+        start, utf8 = _starts[key], value.encode()
+        whole = start + (_nested(b"\x0a", utf8) if len(utf8) > 125 else _SHORT[len(utf8)] + utf8)
+        whole = varint(len(whole)) + whole
+        if len(key) < _LONGEST_TEXT:
+            _remember(self, said, whole)
+        return whole
+
+
+def _remember(known: dict[Any, bytes], key: Any, made: bytes) -> None:
+    if len(known) >= _MOST_REMEMBERED:
+        known.clear()
+    known[key] = made
+
+
+_starts, _short_texts = _Starts(), _ShortTexts()
 
 
 def _value(value: Any, depth: int) -> bytes:
