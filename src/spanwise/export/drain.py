@@ -166,9 +166,9 @@ class Drainer:
         """Deliver until nothing is left; where the destination is away, wait for a while."""
         try:
             while True:
-                had_lines = self._deliver_own(own)
+                is_more = self._deliver_own(own)
                 is_done = self._is_done(own)
-                if not self._deliver_orphans(own) and (not had_lines or is_done):
+                if not self._deliver_orphans(own) and (not is_more or is_done):
                     break
             own.is_idle = True
             own.is_done = self._is_done(own)
@@ -188,6 +188,10 @@ class Drainer:
         return own.is_closing and is_settled
 
     def _deliver_own(self, own: _Own) -> bool:
+        """Deliver what this process spooled; return whether there is more of it than a few lines.
+
+        Those are sent with the ones that follow them: a request costs as much as many lines.
+        """
         written = self._backlog.written()
         mine, number = self._spool.current()
         if mine is not None:
@@ -200,7 +204,7 @@ class Drainer:
                     self._is_back(own)
 
                 self._delivery.deliver(lines, keep_in(mine.folder, mine.process), settle)
-                return True
+                return own.settled < written or len(lines) >= self._delivery.most_read_lines
         if own.settled < written:
             # All that is there was read: the rest was deleted meanwhile, or is another's by now.
             own.settled = written
