@@ -18,12 +18,14 @@ from opentelemetry.context import _RUNTIME_CONTEXT, Context
 
 from spanwise import _guard, _state, semconv
 from spanwise._encoding import Encoder
+from spanwise._masked_attributes import masked_attributes
+from spanwise._masking import Masker
 from spanwise._raw_fields import mro_of
 
 if TYPE_CHECKING:
     from spanwise._observation import Observation
 
-_SCOPE = context_api.create_key("spanwise-identity")
+SCOPE = context_api.create_key("spanwise-identity")
 _default_encoder = Encoder()
 _MOST = 128  # entries of one part of an identity, which every span below carries
 
@@ -38,7 +40,9 @@ class Scope:
         interaction: the observation whose scope this is, or the nearest one above.
     """
 
-    __slots__ = ("_parent", "interaction", "own")
+    __slots__ = ("_masked", "_merged", "_parent", "interaction", "own")
+    # Another object each time that something more is said in any scope.
+    _version = object()
 
     def __init__(
         self,
@@ -47,21 +51,52 @@ class Scope:
         interaction: Observation | None = None,
     ) -> None:
         self._parent = parent
+        self._merged: tuple[Any, dict[str, AttributeValue]] | None = None
+        self._masked: tuple[Any, Masker, dict[str, Any]] | None = None
         self.own: dict[str, AttributeValue] = dict(own or {})
         self.interaction: Observation | None = interaction
         if interaction is None and parent is not None:
             self.interaction = parent.interaction
 
     def attributes(self) -> dict[str, AttributeValue]:
-        """Return the attributes that a span below this scope is stamped with."""
+        """Return the attributes that a span below this scope is stamped with; not to be changed."""
         if self._parent is None:
             return self.own
-        return merge(self._parent.attributes(), self.own)
+        version, known = Scope._version, self._merged
+        if known is not None and known[0] is version:
+            return known[1]
+        # From the outside in, and no further out than to one that is up to date: not by calls of
+        # itself, since scopes may lie in each other without end.
+        stale: list[Scope] = []
+        scope: Scope | None = self
+        merged: dict[str, AttributeValue] = {}
+        while scope is not None:
+            known = scope._merged
+            if known is not None and known[0] is version:
+                merged = known[1]
+                break
+            stale.append(scope)
+            scope = scope._parent
+        for scope in reversed(stale):
+            merged = merge(merged, scope.own) if scope.own else merged
+            known = scope._merged
+            if known is not None and known[1] == merged:
+                merged = known[1]  # which is known masked already
+            scope._merged = version, merged
+        return merged
+
+    def masked(self, masker: Masker) -> dict[str, Any]:
+        """Return those attributes as they may be written; not to be changed."""
+        said, known = self.attributes(), self._masked
+        if known is None or known[0] is not said or known[1] is not masker:
+            known = self._masked = (said, masker, masked_attributes(said, masker))
+        return known[2]
 
     def update(self, attributes: Mapping[str, AttributeValue]) -> None:
         """Set attributes for all that starts below from now on."""
         # A new dictionary: another thread may be reading the old one.
         self.own = {**self.own, **attributes}
+        Scope._version = object()
 
 
 def merge(above: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,13 +110,13 @@ def merge(above: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 
 def current_scope(context: Context) -> Scope | None:
     """Return the innermost scope of the context."""
-    scope = context.get(_SCOPE)
+    scope = context.get(SCOPE)
     return scope if isinstance(scope, Scope) else None
 
 
 def with_scope(scope: Scope, context: Context) -> Context:
     """Return the context with this scope as the innermost."""
-    return context_api.set_value(_SCOPE, scope, context)
+    return context_api.set_value(SCOPE, scope, context)
 
 
 def leave(token: Any, key: str, entered: object) -> None:
@@ -174,7 +209,7 @@ class identify:  # noqa: N801 - reads as `with spanwise.identify(user=...):`
             if token is None and self._entered:  # something inside was entered and never left
                 scope, token = self._entered.popitem()
             if token is not None:
-                leave(token, _SCOPE, scope)
+                leave(token, SCOPE, scope)
         except Exception as fault:  # noqa: BLE001 - ours: the caller's context comes back
             if token is None and self._entered:
                 _, token = self._entered.popitem()

@@ -7,56 +7,70 @@ alone. The kernel is asked for many bytes at once; the pool is dropped in a fork
 from __future__ import annotations
 
 import os
+import struct
 import threading
 
 from spanwise import _state
 
 _POOL_BYTES = 4096
+_WORDS = struct.Struct(f"{_POOL_BYTES // 8}Q")
+
+# Taken from the end: a step that no other thread can come into, so that none needs a lock.
+_pool: list[int] = []
+_pool_pid = 0
 
 
-class _Pool(threading.local):
-    """Random bytes of one thread, and the trace id that its next root span takes."""
+class _Asked(threading.local):
+    """The trace id that the next root span of one thread takes."""
 
-    data: bytes = b""
-    position: int = 0
-    pid: int = 0
     trace_id: int | None = None
 
-    def take(self, size: int) -> int:
-        pid = os.getpid()
-        if self.position + size > len(self.data) or self.pid != pid:
-            self.data, self.position, self.pid = os.urandom(_POOL_BYTES), 0, pid
-        start = self.position
-        self.position = start + size
-        return int.from_bytes(self.data[start : self.position], "big")
 
-
-_pool = _Pool()
+_asked = _Asked()
 if hasattr(os, "register_at_fork"):
     # A child may have the process id of an ancestor that is gone.
-    os.register_at_fork(after_in_child=lambda: setattr(_pool, "pid", 0))
+    os.register_at_fork(after_in_child=_pool.clear)
 
 
 def random_trace_id() -> int:
     """Return 128 random bits, never all zero, or what the generator in force makes of them."""
     if _state.id_generator is not None:
         return _state.id_generator.generate_trace_id()
-    return _pool.take(16) or random_trace_id()
+    return _word() << 64 | _word()
 
 
 def random_span_id() -> int:
     """Return 64 random bits, never all zero, or what the generator in force makes of them."""
     if _state.id_generator is not None:
         return _state.id_generator.generate_span_id()
-    return _pool.take(8) or random_span_id()
+    return _word()
+
+
+def _word() -> int:
+    """Return 64 random bits, never all zero."""
+    global _pool_pid
+    pid = os.getpid()
+    if pid != _pool_pid:
+        _pool.clear()
+        _pool_pid = pid
+    while True:
+        try:
+            word = _pool.pop()
+        except IndexError:
+            _pool.extend(filter(None, _WORDS.unpack(os.urandom(_POOL_BYTES))))
+        else:
+            return word
 
 
 def next_trace_id(trace_id: int) -> None:
     """Make the next root span that our provider starts in this thread take this trace id."""
-    _pool.trace_id = trace_id
+    _asked.trace_id = trace_id
 
 
 def take_trace_id() -> int:
     """Return the trace id that was asked for, else a random one."""
-    trace_id, _pool.trace_id = _pool.trace_id, None
-    return trace_id if trace_id is not None else random_trace_id()
+    trace_id = _asked.trace_id
+    if trace_id is None:
+        return random_trace_id()
+    _asked.trace_id = None
+    return trace_id

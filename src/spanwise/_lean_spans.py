@@ -15,19 +15,23 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.attributes import BoundedAttributes
-from opentelemetry.context import Context
-from opentelemetry.sdk.trace import Event, SynchronousMultiSpanProcessor, Tracer, _Span
+from opentelemetry.sdk.trace import (
+    Event,
+    ReadableSpan,
+    SynchronousMultiSpanProcessor,
+    Tracer,
+    _Span,
+)
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 
 if TYPE_CHECKING:
     from spanwise._masking import Masker
-    from spanwise.processors.open_spans import OpenSpan
+    from spanwise.processors.delegating import DelegatingSpanProcessor
 
 _logger = logging.getLogger("opentelemetry.sdk.trace")
 _new = object.__new__
-_new_tuple = tuple.__new__
 
 _SAMPLED: Final = int(TraceFlags.SAMPLED)
 _RANDOM: Final = int(getattr(TraceFlags, "RANDOM_TRACE_ID", 0))
@@ -45,25 +49,21 @@ def is_possible() -> bool:
             tuple(context) == (1, 2, False, ROOT_FLAGS, DEFAULT_TRACE_STATE, True)
             and held._dict == {"a": "b"}
             and held._immutable is False
-            and SynchronousMultiSpanProcessor()._span_processors == ()
+            and SynchronousMultiSpanProcessor()._span_processors == ()  # type: ignore[no-untyped-call]
         )
     except Exception:  # noqa: BLE001 - whatever it is that has changed
         return False
-
-
-def context_of(trace_id: int, span_id: int, flags: TraceFlags, state: Any) -> SpanContext:
-    """Return the context of a span that starts here, made without a look at what is known."""
-    return _new_tuple(SpanContext, (trace_id, span_id, False, flags, state, True))
 
 
 class LeanSpan(_Span):
     """An SDK span; see the module.
 
     Attributes:
-        masked_by: the masker that has masked all attributes and `masked_name`; None where somebody
-            else may have set one.
-        masked_name: the name as a record has it.
-        opened: what our processor knows of it while it is open.
+        masked_by: the masker that has masked all attributes; None where others have set one.
+        masked_name: the name that it was given at its start, masked by it.
+        name_is_masked: it still has that name.
+        processors: those that were there when it started.
+        ours: our processor, where it was the only one.
     """
 
     # Most spans have no more of these than that.
@@ -76,37 +76,31 @@ class LeanSpan(_Span):
     _link_list: Any = None
     _values: dict[str, Any]
     _context: SpanContext
+    _span_processor: Any
     masked_by: Masker | None = None
     masked_name: str = ""
-    opened: OpenSpan | None = None
+    name_is_masked = False
+    processors: Any = None
+    ours: DelegatingSpanProcessor | None = None
 
     # What the SDK's code, and that of others, finds under these names is the SDK's.
 
     @property
     def _attributes(self) -> Any:
         held = self._bounded
-        if held is None:
-            limits = self._limits
-            held = BoundedAttributes(
-                limits.max_span_attributes,
-                None,
-                immutable=self._end_time is not None,
-                max_value_len=limits.max_span_attribute_length,
-            )
-            held._dict = self._values
-            held = vars(self).setdefault("_bounded", held)  # another thread may have been first
+        if held is None:  # from now on others may change it, and it is the one that counts
+            held = vars(self).setdefault("_bounded", self._in_bounds())
         return held
 
     @_attributes.setter
     def _attributes(self, held: Any) -> None:
         self._bounded = held
-        self.masked_by = None
 
     @property
     def _events(self) -> Any:
         held = self._event_list
         if held is None:
-            held = vars(self).setdefault("_event_list", self._new_events())
+            held = vars(self).setdefault("_event_list", self._new_events())  # type: ignore[no-untyped-call]
         return held
 
     @_events.setter
@@ -127,9 +121,8 @@ class LeanSpan(_Span):
     @property
     def attributes(self) -> Any:
         """The attributes, read-only."""
-        if self._end_time is not None and self._bounded is None:
-            return MappingProxyType(self._values)
-        return MappingProxyType(self._attributes or {})
+        held = self._in_bounds() if self._bounded is None else self._bounded
+        return MappingProxyType(held or {})
 
     @property
     def events(self) -> Sequence[Event]:
@@ -182,6 +175,19 @@ class LeanSpan(_Span):
                     return
         super().set_attributes(attributes)
 
+    def is_masked_by(self, masker: Masker) -> bool:
+        """Return whether nobody else can have set an attribute."""
+        return self.masked_by is masker and self._bounded is None
+
+    def update_name(self, name: str) -> None:
+        """Give the span another name."""
+        self.name_is_masked = False
+        super().update_name(name)
+
+    def values(self) -> Mapping[str, Any]:
+        """Return the attributes as they are now; not to be changed."""
+        return self._values if self._bounded is None else self.attributes
+
     def add_masked(self, attributes: dict[str, Any]) -> None:
         """Set attributes of plain values that `masked_by` has masked."""
         if self._bounded is not None or not self._put_all(attributes):
@@ -189,32 +195,92 @@ class LeanSpan(_Span):
             super().set_attributes(attributes)
             self.masked_by = masked_by
 
+    def put_in_front(self, attributes: Mapping[str, Any]) -> bool:
+        """Set attributes that it does not have, before its own; return whether that was done.
+
+        Of a span that is full OpenTelemetry evicts the oldest attributes. Where these would not
+        all have room, or have to be cleaned, none is set.
+        """
+        limits = self._limits
+        if self._bounded is not None or limits.max_span_attribute_length is not None:
+            return False
+        with self._lock:
+            values = {**attributes, **self._values}
+            if limits.max_span_attributes is None or len(values) <= limits.max_span_attributes:
+                self._values = values
+                self.masked_by = None
+                return True
+        return False
+
     def end(self, end_time: int | None = None) -> None:
         """End the span, and hand it to the processors."""
+        self.end_with({}, end_time)
+
+    def end_with(self, attributes: dict[str, Any], end_time: int | None) -> None:
+        """End the span with attributes of plain values that `masked_by` has masked."""
+        if attributes:
+            most = self._limits.max_span_attributes
+            if self._bounded is not None or (
+                most is not None and len(self._values) + len(attributes) > most
+            ):
+                self.add_masked(attributes)
+                attributes = {}
         with self._lock:
             if self._end_time is not None:
                 _logger.warning("Calling end() on an ended span.")
                 return
+            if attributes:
+                self._values.update(attributes)
             self._end_time = time_ns() if end_time is None else end_time
             if self._bounded is not None:
                 self._bounded._immutable = True
         if self._record_end_metrics is not None:
             self._record_end_metrics()
+        ours = self.ours
+        if ours is not None and self._span_processor._span_processors is self.processors:
+            ours.on_end(self)
+        else:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
         processor = self._span_processor
-        if type(processor) is not SynchronousMultiSpanProcessor:
-            processor._on_ending(self)
-            processor.on_end(self._readable_span())
-            return
-        processors = processor._span_processors
-        if len(processors) == 1 and getattr(processors[0], "takes_lean_spans", False):
-            processors[0].on_end(self)
-            return
-        for each in processors:
-            each._on_ending(self)
-        # Others may keep what they are given, and so they are given what the SDK gives.
         readable = self._readable_span()
-        for each in processors:
+        processor._on_ending(self)
+        if type(processor) is not SynchronousMultiSpanProcessor:
+            processor.on_end(readable)
+            return
+        for each in processor._span_processors:
+            # Others may keep what they are given, and so they are given what the SDK gives.
             each.on_end(self if getattr(each, "takes_lean_spans", False) else readable)
+
+    def _readable_span(self) -> ReadableSpan:
+        return ReadableSpan(
+            name=self._name,
+            context=self._context,
+            parent=self._parent,
+            resource=self._resource,
+            attributes=self._in_bounds() if self._bounded is None else self._bounded,
+            events=self._events,
+            links=self._links,
+            kind=self._kind,
+            status=self._status,
+            start_time=self._start_time,
+            end_time=self._end_time,
+            instrumentation_info=self._instrumentation_info,
+            instrumentation_scope=self._instrumentation_scope,
+        )
+
+    def _in_bounds(self) -> BoundedAttributes:
+        """Return the attributes in the SDK's container, which holds what is set later, too."""
+        limits = self._limits
+        held = BoundedAttributes(
+            limits.max_span_attributes,
+            None,
+            immutable=self._end_time is not None,
+            max_value_len=limits.max_span_attribute_length,
+        )
+        held._dict = self._values
+        return held
 
     def _put_all(self, attributes: dict[str, Any]) -> bool:
         """Set attributes of plain values; return False, and set none, where they need a closer look."""
@@ -284,14 +350,13 @@ def make_span(
     span._limits = tracer._span_limits
     span._resource = tracer.resource
     span._sampler = tracer.sampler
-    span._span_processor = tracer.span_processor
+    span._span_processor = processor = tracer.span_processor
+    if type(processor) is SynchronousMultiSpanProcessor:
+        span.processors = processors = processor._span_processors
+        if len(processors) == 1 and getattr(processors[0], "takes_lean_spans", False):
+            span.ours = processors[0]
     span._instrumentation_info = tracer.instrumentation_info
     span._instrumentation_scope = tracer._instrumentation_scope
     span._record_exception = True
     span._set_status_on_exception = True
     return span
-
-
-def tell_of_start(span: LeanSpan, context: Context | None) -> None:
-    """Tell the processors that the span has started."""
-    span._span_processor.on_start(span, parent_context=context)

@@ -24,19 +24,18 @@ from spanwise._lean_spans import (
     FLAGS,
     ROOT_FLAGS,
     LeanSpan,
-    context_of,
     is_plain,
     make_span,
-    tell_of_start,
 )
 from spanwise._sampling import forced_decision
 
 if TYPE_CHECKING:
-    from spanwise._masking import Masker
+    from spanwise._identity import Scope
+    from spanwise._prepared import Prepared
     from spanwise._provider import SpanwiseTracerProvider
 
-# Both are the SDK's, and neither's result says anything that the other's does not.
-_NO_METRICS = ("NoOpTracerMetrics",)
+_INTERNAL = SpanKind.INTERNAL
+_new_tuple = tuple.__new__
 
 
 class LeanTracer(Tracer):
@@ -53,7 +52,7 @@ class LeanTracer(Tracer):
         lean = cast("LeanTracer", tracer)
         lean.provider = provider
         metrics = getattr(tracer, "_tracer_metrics", None)
-        lean.counts_spans = metrics is not None and type(metrics).__name__ not in _NO_METRICS
+        lean.counts_spans = metrics is not None and type(metrics).__name__ != "NoOpTracerMetrics"
         return lean
 
     def start_span(
@@ -90,40 +89,45 @@ class LeanTracer(Tracer):
                 span._record_exception = False
             if not set_status_on_exception:
                 span._set_status_on_exception = False
-            tell_of_start(span, context)
+            span._span_processor.on_start(span, parent_context=context)
         return span
 
     def open(
         self,
-        name: str,
+        prepared: Prepared,
         context: Context,
         parent: SpanContext | None,
+        scope: Scope | None,
         attributes: dict[str, Any],
-        masked_by: Masker,
-        masked_name: str,
         trace_id: int | None,
         start_time: int | None,
-    ) -> LeanSpan:
-        """Start a span in a trace that is kept.
+    ) -> LeanSpan | None:
+        """Start the span of an operation in a trace that is kept; None where that is not done so.
 
         Args:
-            name: of the span.
+            prepared: what the operation is made of.
             context: in which it starts.
             parent: the parent's context; None for a root.
-            attributes: its own from now on; plain values, no more than it holds.
-            masked_by: by which they are masked already.
-            masked_name: the name, masked by it too.
-            trace_id: of a root.
+            scope: the identity that it is part of.
+            attributes: masked, and its own from now on; each of a value that needs no cleaning.
+            trace_id: of a root; a random one by default.
             start_time: nanoseconds since the epoch; now by default.
         """
+        most = self._span_limits.max_span_attributes
+        if (most is not None and len(attributes) > most) or not self._is_enabled():
+            return None
         made = _context_below(parent, trace_id)
-        span = make_span(self, name, made, parent, SpanKind.INTERNAL, attributes, start_time)
+        span = make_span(self, prepared.name, made, parent, _INTERNAL, attributes, start_time)
         span._record_exception = span._set_status_on_exception = False
-        span.masked_by = masked_by
-        span.masked_name = masked_name
+        span.masked_by = prepared.masker
+        span.masked_name = prepared.masked_name
+        span.name_is_masked = True
         if self.counts_spans:
             self._count(span, parent)
-        tell_of_start(span, context)
+        if span.ours is not None:
+            span.ours.operation_started(span, context, scope, prepared.is_trace)
+        else:
+            span._span_processor.on_start(span, parent_context=context)
         return span
 
     def _made(
@@ -197,14 +201,29 @@ class LeanTracer(Tracer):
         )
 
 
+def opens_lean_spans(tracer: Any) -> bool:
+    """Return whether `open` may be used: the provider makes lean spans, and cuts no text."""
+    return (
+        type(tracer) is LeanTracer
+        and tracer.provider.makes_lean_spans
+        and tracer._span_limits.max_span_attribute_length is None
+    )
+
+
 def _context_below(parent: SpanContext | None, trace_id: int | None) -> SpanContext:
-    """Return the context of a new span that is kept, as the SDK's tracer makes it."""
+    """Return the context of a new span that is kept, as the SDK's tracer makes it.
+
+    It is put together as `SpanContext` does it, without a look at what is known to be valid.
+    """
     if parent is None:
-        made = trace_id if trace_id is not None else _ids.take_trace_id()
-        return context_of(made, _ids.random_span_id(), ROOT_FLAGS, DEFAULT_TRACE_STATE)
-    above, _, _, flags, state, _ = parent
-    lean = FLAGS.get(flags & ROOT_FLAGS | TraceFlags.SAMPLED, ROOT_FLAGS)
-    return context_of(above, _ids.random_span_id(), lean, state)
+        if trace_id is None:
+            trace_id = _ids.random_trace_id()
+        flags, state = ROOT_FLAGS, DEFAULT_TRACE_STATE
+    else:
+        trace_id, _, _, flags, state, _ = parent
+        if flags not in FLAGS:  # of the others none is handed on
+            flags = FLAGS.get(flags & ROOT_FLAGS | TraceFlags.SAMPLED, ROOT_FLAGS)
+    return _new_tuple(SpanContext, (trace_id, _ids.random_span_id(), False, flags, state, True))
 
 
 def _values_of(

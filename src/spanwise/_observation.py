@@ -23,6 +23,7 @@ from spanwise._usage import usage_attributes
 
 if TYPE_CHECKING:
     from spanwise._arguments import Binder
+    from spanwise._prepared import Prepared
 
 OBSERVATION = context_api.create_key("spanwise-observation")
 _UNSET: Any = object()
@@ -50,6 +51,7 @@ class Plan:
         first_use: configures Spanwise where nothing did; returns None where it may not.
         enter: may add to the context in which the body runs.
         on_end: called with the observation before its span ends.
+        prepared: what the runtime of the last call made of it; see `_prepared`.
     """
 
     name: str
@@ -68,6 +70,11 @@ class Plan:
     first_use: Callable[[], _state.Runtime | None] | None = None
     enter: Callable[[Observation, Context], Context] | None = None
     on_end: Callable[[Observation], None] | None = None
+    prepared: Prepared | None = dataclasses.field(default=None, init=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A decorated function may be sent elsewhere; what a runtime consists of stays here.
+        return {**vars(self), "prepared": None}
 
 
 class Observation:
@@ -237,9 +244,18 @@ class Observation:
                 )
                 if is_given
             }
-            self._span.set_attributes(attributes)
+            self._set_masked(attributes)
         except Exception as error:  # noqa: BLE001 - telling us something must not fail
             _guard.swallow("observation.update", error)
+
+    def _set_masked(self, attributes: dict[str, Any]) -> None:
+        """Set attributes that were masked as the settings in force say."""
+        runtime = self._runtime
+        # Not where configure() was called meanwhile: they were masked as it says now.
+        if runtime is not None and runtime is _state.runtime and type(self._span) is runtime.lean:
+            self._span.add_masked(attributes)  # type: ignore[attr-defined]
+        else:
+            self._span.set_attributes(attributes)
 
     def identify(
         self,
@@ -257,7 +273,7 @@ class Observation:
             if self._plan.opens_scope and self._scope is not None:
                 self._scope.update(attributes)
             if self._span.is_recording():
-                self._span.set_attributes(attributes)
+                self._set_masked(attributes)
             if semconv.MESSAGE_ID in attributes and self._span is not trace_api.INVALID_SPAN:
                 answered = attributes[semconv.MESSAGE_ID]
                 span = self._span.get_span_context()
@@ -275,7 +291,7 @@ class Observation:
             if self._runtime is None or not self._span.is_recording():
                 return
             if issubclass(type(error), BaseException):
-                self._span.set_attributes(describe_error(self, error))  # type: ignore[arg-type]
+                self._set_masked(describe_error(self, error))  # type: ignore[arg-type]
             else:
                 message = str(_identity.attribute_value("", error))
                 self._span.set_status(StatusCode.ERROR, message)
@@ -292,9 +308,10 @@ class Observation:
         # Without `keep` this is the end: the context refers to the observation, and the circle
         # would leave both to the garbage collector.
         self._context = _RUNTIME_CONTEXT.get_current() if keep else None
-        if self._token is not None:
-            _identity.leave(self._token, OBSERVATION, self)
+        token = self._token
+        if token is not None:
             self._token = None
+            _identity.leave(token, OBSERVATION, self)
 
 
 NO_PLAN = Plan("", "span", {})

@@ -12,14 +12,18 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
 from opentelemetry.context import _RUNTIME_CONTEXT, Context
-from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, TraceFlags
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, TraceFlags
+from opentelemetry.trace.propagation import _SPAN_KEY
 
 from spanwise import _guard, _identity, _messages, _state, semconv
 from spanwise._calls import Call, with_call
 from spanwise._hooks import FAILED
 from spanwise._hooks import run as run_hook
+from spanwise._identity import SCOPE
 from spanwise._ids import next_trace_id, random_span_id, random_trace_id
 from spanwise._observation import NO_PLAN, OBSERVATION, Observation, Plan, describe_error
+from spanwise._prepared import prepared
+from spanwise._sampling import FORCED
 from spanwise._secret_patterns import MASK
 from spanwise._straddling import mask_chunks
 from spanwise._usage import usage_of
@@ -28,6 +32,9 @@ if TYPE_CHECKING:
     from spanwise._stream import Stream
 
 _HOOK_ERRORS = semconv.OBSERVATION_HOOK_ERRORS
+_INPUT = semconv.OBSERVATION_INPUT
+_OUTPUT = semconv.OBSERVATION_OUTPUT
+_put = dict.__setitem__  # a Context lets nothing be set in it
 
 
 def start(
@@ -42,9 +49,9 @@ def start(
 
     Args: as for `begin`.
     """
-    observation = begin(plan, args, kwargs, trace_id=trace_id, start_time_ns=start_time_ns)
+    observation = _begun(plan, args, kwargs, trace_id, start_time_ns)
     if observation is not None:
-        observation.attach()
+        observation._token = _RUNTIME_CONTEXT.attach(observation._context)  # type: ignore[arg-type]
     return observation
 
 
@@ -65,6 +72,16 @@ def begin(
         trace_id: begin a new trace with this id, linked to the current span if there is one.
         start_time_ns: nanoseconds since the epoch; now by default.
     """
+    return _begun(plan, args, kwargs, trace_id, start_time_ns)
+
+
+def _begun(
+    plan: Plan,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any] | None,
+    trace_id: int | None,
+    start_time_ns: int | None,
+) -> Observation | None:
     runtime = _state.runtime
     if runtime is None:
         if plan.first_use is None or _state.is_off:
@@ -92,8 +109,12 @@ def finish(
     try:
         plan, runtime = observation._plan, observation._runtime
         if runtime is not None and observation._span.is_recording():
-            if keep_output:
-                attributes |= _outcome(observation, runtime, result, stream)
+            if not keep_output:
+                pass
+            elif stream is not None or observation._given or plan.hooks.process_output is not None:
+                attributes = _outcome(observation, runtime, result, stream)
+            elif plan.capture_output and runtime.settings.capture_content:
+                attributes[_OUTPUT] = runtime.encoder.dumps(result)
             if plan.capture_usage:
                 found = stream.usage if stream is not None else usage_of(result)
                 given = observation._given  # what the program counted itself stands
@@ -136,10 +157,10 @@ def _outcome(
             text = runtime.encoder.dumps(output)
             if stream is not None and text[:1] == "[":
                 text = mask_chunks(text, runtime.encoder.masker)
-            attributes[semconv.OBSERVATION_OUTPUT] = text
+            attributes[_OUTPUT] = text
     if errors:
         earlier = (getattr(observation._span, "attributes", None) or {}).get(_HOOK_ERRORS, ())
-        attributes[_HOOK_ERRORS] = (*earlier, *errors)
+        attributes[_HOOK_ERRORS] = (*earlier, *map(runtime.encoder.masker.text, errors))
     return attributes
 
 
@@ -179,44 +200,86 @@ def _start(
     start_time_ns: int | None,
 ) -> Observation | None:
     context = _RUNTIME_CONTEXT.get_current()
+    made = plan.prepared
+    if made is None or made.runtime is not runtime:
+        made = prepared(plan, runtime)
+    parent: SpanContext | None = None
+    links: tuple[Link, ...] = ()
+    above: Any = context.get(_SPAN_KEY)
+    if above is None and trace_id is None and made.keeps_roots and FORCED not in context:
+        pass
+    elif trace_id is None and made.lean is not None and type(above) is made.lean:
+        parent = above._context  # it is kept, or it would be another span
+    else:
+        decided: Any = _decided(plan, runtime, context, trace_id)
+        if type(decided) is not tuple:
+            return decided  # type: ignore[no-any-return]
+        context, parent, links, trace_id = decided
+    scope: _identity.Scope | None = context.get(SCOPE)  # type: ignore[assignment]  # our own key
+    if scope is None:
+        attributes = made.attributes.copy()
+    else:
+        attributes = _identity.merge(scope.masked(made.masker), made.attributes)
+    call_context = context
+    try:
+        if made.captures_as_bound and not _state.call_listeners:
+            attributes[_INPUT] = made.encoder.dumps(plan.binder.bind(args, kwargs))  # type: ignore[union-attr]
+        elif made.captures:
+            call_context = _capture(plan, runtime, args, kwargs, attributes, context)
+    except Exception as error:  # noqa: BLE001 - the call is seen, if without its arguments
+        _guard.swallow("capture.input", error)
+    span: Span | None = None
+    if made.lean is not None and not links:
+        span = runtime.tracer.open(  # type: ignore[attr-defined]  # it has that, then
+            made, call_context, parent, scope, attributes, trace_id, start_time_ns
+        )
+    if span is None:
+        if trace_id is not None and runtime.owns_provider:
+            next_trace_id(trace_id)
+        span = runtime.tracer.start_span(
+            plan.name,
+            context=call_context,
+            attributes=attributes,
+            links=links,
+            start_time=start_time_ns,
+            record_exception=False,
+            set_status_on_exception=False,
+        )
+    if scope is not None and semconv.MESSAGE_ID in attributes:
+        _remember(plan, attributes, span.get_span_context())
+    observation = Observation(plan, runtime, span, scope)
+    if made.enters:
+        return _in_context(observation, context)
+    own = Context(context)
+    _put(own, _SPAN_KEY, span)
+    _put(own, OBSERVATION, observation)
+    observation._context = own
+    return observation
+
+
+def _decided(
+    plan: Plan, runtime: _state.Runtime, context: Context, trace_id: int | None
+) -> tuple[Context, SpanContext | None, tuple[Link, ...], int | None] | Observation | None:
+    """Return where and below what the span starts, or what stands for one that is left out."""
     links: tuple[Link, ...] = ()
     if trace_id is not None:
         context, links = _new_root(context)
-    parent = trace_api.get_current_span(context).get_span_context()
-    scope = _identity.current_scope(context)
-    if parent.is_valid:
+    parent: SpanContext | None = trace_api.get_current_span(context).get_span_context()
+    if parent is not None and parent.is_valid:
         if runtime.owns_provider and runtime.sampler is None and not parent.trace_flags.sampled:
             return _step_holder(parent, context) if plan.suspends else None  # all is left out
-    elif runtime.owns_provider and not (trace_id is None and runtime.sampling.keeps_all(context)):
-        root_id = random_trace_id() if trace_id is None else trace_id
-        if not runtime.sampling.keeps(root_id, context):
-            return _left_out(plan, root_id, context)
-        next_trace_id(root_id)
-    elif trace_id is not None:
-        context = _synthetic_parent(trace_id, context)
-
-    if scope is None:
-        attributes = dict(plan.attributes)
-    else:
-        attributes = _identity.merge(scope.attributes(), plan.attributes)
-    call_context = context
-    if runtime.settings.capture_content and (plan.binder is not None or plan.call_binder):
-        try:
-            call_context = _capture(plan, runtime, args, kwargs, attributes, context)
-        except Exception as error:  # noqa: BLE001 - the call is seen, if without its arguments
-            _guard.swallow("capture.input", error)
-    span = runtime.tracer.start_span(
-        plan.name,
-        context=call_context,
-        attributes=attributes,
-        links=links,
-        start_time=start_time_ns,
-        record_exception=False,
-        set_status_on_exception=False,
-    )
-    if scope is not None and semconv.MESSAGE_ID in attributes:
-        _remember(plan, attributes, span.get_span_context())
-    return _in_context(Observation(plan, runtime, span, scope), context)
+        return context, parent, links, None
+    if not runtime.owns_provider:
+        if trace_id is not None:
+            context = _synthetic_parent(trace_id, context)
+        return context, None, links, None
+    if trace_id is None:
+        if runtime.sampling.keeps_all(context):
+            return context, None, links, None
+        trace_id = random_trace_id()
+    if not runtime.sampling.keeps(trace_id, context):
+        return _left_out(plan, trace_id, context)
+    return context, None, links, trace_id
 
 
 def _capture(
@@ -235,9 +298,9 @@ def _capture(
             errors: list[str] = []
             captured = run_hook("process_input", plan.hooks.process_input, captured, errors)
             if errors:
-                attributes[_HOOK_ERRORS] = tuple(errors)
+                attributes[_HOOK_ERRORS] = tuple(map(runtime.encoder.masker.text, errors))
         if captured is not FAILED:
-            attributes[semconv.OBSERVATION_INPUT] = runtime.encoder.dumps(captured)
+            attributes[_INPUT] = runtime.encoder.dumps(captured)
     if not _state.call_listeners or plan.call_binder is None:
         return context
     arguments = plan.call_binder.bind(args, kwargs)
@@ -257,30 +320,44 @@ def _remember(plan: Plan, identity: Mapping[str, Any], span: SpanContext) -> Non
 def _end(
     observation: Observation, attributes: dict[str, Any], end_time_ns: int | None = None
 ) -> None:
-    span = observation._span
+    span: Any = observation._span
+    plan, runtime, scope = observation._plan, observation._runtime, observation._scope
+    is_lean = runtime is not None and type(span) is runtime.lean
     try:
-        if observation._scope is not None and span.is_recording():
+        if scope is not None and runtime is not None and span.is_recording():
             # Identity that became known while the operation was open holds for it as well.
-            stamped = observation._scope.attributes()
+            stamped = scope.masked(runtime.encoder.masker)
             if stamped:
-                have = getattr(span, "attributes", None) or {}
+                have = span.values() if is_lean else getattr(span, "attributes", None) or {}
                 attributes |= {key: stamped[key] for key in stamped if key not in have}
-        if attributes:
-            span.set_attributes(attributes)
-        if observation._plan.on_end is not None:
-            observation._plan.on_end(observation)
+        if plan.on_end is not None or not is_lean:
+            _set(span, attributes, is_lean)
+            attributes = {}
+            if plan.on_end is not None:
+                plan.on_end(observation)
     except Exception as error:  # noqa: BLE001 - the span must end all the same
         _guard.swallow("operation.end", error)
     finally:
         try:
-            span.end(end_time_ns)
+            if is_lean:
+                span.end_with(attributes, end_time_ns)
+            else:
+                span.end(end_time_ns)
         except Exception as error:  # noqa: BLE001 - a processor of the user's may raise
             _guard.swallow("operation.end", error)
         finally:
             observation.detach()
-    if observation._plan.type == "interaction" and observation._runtime is not None:
+    if plan.type == "interaction" and runtime is not None:
         # One request is answered: what it made is sent now, without being waited for.
-        observation._runtime.processor.wake()
+        runtime.processor.wake()
+
+
+def _set(span: Any, attributes: dict[str, Any], is_lean: bool) -> None:
+    if attributes:
+        if is_lean:
+            span.add_masked(attributes)
+        else:
+            span.set_attributes(attributes)
 
 
 def _left_out(plan: Plan, trace_id: int, context: Context) -> Observation:

@@ -15,6 +15,8 @@ from opentelemetry.trace import ProxyTracerProvider
 from spanwise import _declared, _destinations, _guard, _settings, _state, _version
 from spanwise._encoding import Encoder, Limits
 from spanwise._environment import CONFIG_FILE, Environment
+from spanwise._lean_spans import LeanSpan
+from spanwise._lean_tracer import opens_lean_spans
 from spanwise._masked_attributes import masked_attributes
 from spanwise._masking import Masker
 from spanwise._provider import (
@@ -97,15 +99,17 @@ def build(
                 sink.close(timeout_s=1.0)
     if previous is not None and previous.processor is not processor:
         previous.processor.shutdown()
+    tracer = provider.get_tracer(SCOPE_NAME, _version.__version__)
     return Runtime(
         settings=settings,
-        tracer=provider.get_tracer(SCOPE_NAME, _version.__version__),
+        tracer=tracer,
         encoder=Encoder(masker, _limits(provider), keeper=keeper),
         sampling=sampling,
         sampler=sampler,
         processor=processor,
         provider=provider,
         owns_provider=owns,
+        lean=LeanSpan if owns and sampler is None and opens_lean_spans(tracer) else None,
     )
 
 

@@ -14,7 +14,7 @@ from opentelemetry.context import Context
 
 from spanwise._identity import leave
 
-_FORCED = context_api.create_key("spanwise-sampled")
+FORCED = context_api.create_key("spanwise-sampled")
 _RATIO_BITS = 64  # the bits of a trace id that OpenTelemetry's TraceIdRatioBased looks at
 _RATIO_MASK = (1 << _RATIO_BITS) - 1
 
@@ -41,7 +41,7 @@ class Sampling:
 
     def keeps_all(self, context: Context) -> bool:
         """Return whether the trace is kept whatever its id; the common case."""
-        return self.bound > _RATIO_MASK and context.get(_FORCED) is None
+        return self.bound > _RATIO_MASK and context.get(FORCED) is None
 
 
 class _Entered:
@@ -55,7 +55,7 @@ class _Entered:
 
 def forced_decision(context: Context) -> bool | None:
     """Return what the caller decided for traces that start in this context, or None."""
-    forced = context.get(_FORCED)
+    forced = context.get(FORCED)
     return forced.keep if isinstance(forced, _Entered) else None
 
 
@@ -74,7 +74,7 @@ class sampled:  # noqa: N801 - reads as `with spanwise.sampled(True):`
 
     def __enter__(self) -> sampled:
         entered = _Entered(self._keep)
-        self._entered[entered] = context_api.attach(context_api.set_value(_FORCED, entered))
+        self._entered[entered] = context_api.attach(context_api.set_value(FORCED, entered))
         return self
 
     def __exit__(
@@ -83,8 +83,8 @@ class sampled:  # noqa: N801 - reads as `with spanwise.sampled(True):`
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        entered = context_api.get_current().get(_FORCED)
+        entered = context_api.get_current().get(FORCED)
         token = self._entered.pop(entered, None)
         if token is None:  # something inside was entered and never left
             entered, token = self._entered.popitem()
-        leave(token, _FORCED, entered)
+        leave(token, FORCED, entered)

@@ -37,6 +37,7 @@ class Runtime:
         processor: the one span processor that Spanwise added to the provider.
         provider: the TracerProvider in use.
         owns_provider: False for a provider that the application made.
+        lean: the class of the spans that `tracer.open` makes; None where it makes none.
     """
 
     settings: Settings
@@ -47,6 +48,7 @@ class Runtime:
     processor: DelegatingSpanProcessor
     provider: Any
     owns_provider: bool
+    lean: Any = None
 
 
 runtime: Runtime | None = None
@@ -92,6 +94,8 @@ lock = threading.RLock()
 _counters: collections.Counter[str] = collections.Counter()
 _counters_lock = threading.RLock()
 # Those that every span adds to: Python steps such a count in one go, so that it needs no lock.
+spans_started = itertools.count()
+spans_ended = itertools.count()
 _tallies: dict[str, itertools.count[int]] = {}
 
 
@@ -112,15 +116,16 @@ def tally(name: str) -> None:
 
 def counters() -> dict[str, int]:
     """Return a copy of all counters, by name."""
+    stepped = {"spans.started": spans_started, "spans.ended": spans_ended, **_tallies}
     # What a count would give next is said by nothing but its text.
-    tallied = {name: int(repr(steps)[6:-1]) for name, steps in list(_tallies.items())}
+    tallied = {name: int(repr(steps)[6:-1]) for name, steps in stepped.items()}
     with _counters_lock:
-        return {**tallied, **_counters}
+        return {**{name: value for name, value in tallied.items() if value}, **_counters}
 
 
 def reset() -> None:
     """Forget everything; for tests. Sinks that are still open are not closed."""
-    global runtime, call_listeners, id_generator, is_off, is_exiting
+    global runtime, call_listeners, id_generator, is_off, is_exiting, spans_started, spans_ended
     runtime = id_generator = None
     is_off = is_exiting = False
     call_listeners = 0
@@ -129,6 +134,7 @@ def reset() -> None:
     sinks.clear()
     messages.clear()
     originals_looked_for.clear()
+    spans_started, spans_ended = itertools.count(), itertools.count()
     _tallies.clear()
     with _counters_lock:
         _counters.clear()

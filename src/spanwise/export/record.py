@@ -18,6 +18,7 @@ from opentelemetry.trace import Link, SpanContext, StatusCode
 
 from spanwise import _guard, _state, semconv
 from spanwise._encoding import Encoder
+from spanwise._lean_spans import LeanSpan
 from spanwise._masked_attributes import masked_attributes, valid, without_media
 from spanwise._masking import Masker
 from spanwise._media import Keeper
@@ -45,9 +46,9 @@ class Event:
     attributes: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # not frozen: its fields would be set one by one by a call each
 class Record:
-    """An ended span, masked.
+    """An ended span, masked; not to be changed.
 
     Attributes:
         span: the span as OpenTelemetry made it, for what a record does not repeat (context,
@@ -175,7 +176,65 @@ def make_record(
     if not is_ours:
         given = without_media(given, keeper)
     attributes = masked_attributes(given, masker)
-    events = tuple(
+    events = _events(span, masker, keeper)
+    name = masker.text(valid(span.name))
+    if not is_ours:
+        attributes |= _in_our_words(name, attributes, events, masker, capture_content)
+    if not capture_content:
+        attributes = without_content(attributes)
+        events = tuple(_without_content(event) for event in events)
+    return Record(
+        span=span,
+        name=name,
+        attributes=attributes,
+        events=events,
+        links=_links(span, masker),
+        status_message=_status_message(span, masker),
+        scope=None if scope is None else masked_scope(scope, masker),
+        resource=resource,
+        observation_above=observation_above,
+    )
+
+
+def record_of_masked(
+    span: LeanSpan,
+    masker: Masker,
+    *,
+    identity: Mapping[str, Any] | None,
+    scope: InstrumentationScope,
+    resource: Mapping[str, Any],
+    observation_above: int | None,
+    keeper: Keeper | None,
+) -> Record:
+    """Make the record of an ended span whose name and attributes were masked as they were made.
+
+    Args:
+        span: of a decorator, or the like.
+        masker: by which that was done.
+        identity: masked attributes to add where the span does not have them.
+        scope: the instrumentation scope, masked.
+        resource: masked attributes of the process.
+        observation_above: id of the nearest span above that is an observation.
+        keeper: where images and the like in events are kept.
+    """
+    attributes = span.values()
+    if identity and not identity.keys() <= attributes.keys():
+        attributes = {**identity, **attributes}
+    return Record(
+        span,
+        span.masked_name if span.name_is_masked else masker.text(valid(span.name)),
+        attributes,
+        _events(span, masker, keeper) if span.events else (),
+        _links(span, masker) if span.links else (),
+        _status_message(span, masker),
+        scope,
+        resource,
+        observation_above,
+    )
+
+
+def _events(span: ReadableSpan, masker: Masker, keeper: Keeper | None) -> tuple[Event, ...]:
+    return tuple(
         Event(
             masker.text(valid(event.name)),
             event.timestamp,
@@ -183,27 +242,18 @@ def make_record(
         )
         for event in span.events
     )
-    name = masker.text(valid(span.name))
-    if not is_ours:
-        attributes |= _in_our_words(name, attributes, events, masker, capture_content)
-    if not capture_content:
-        attributes = without_content(attributes)
-        events = tuple(_without_content(event) for event in events)
-    message = span.status.description
-    return Record(
-        span=span,
-        name=name,
-        attributes=attributes,
-        events=events,
-        links=tuple(
-            Link(plain_context(link.context), masked_attributes(link.attributes or {}, masker))
-            for link in span.links
-        ),
-        status_message=masker.text(valid(message)) if message is not None else None,
-        scope=None if scope is None else masked_scope(scope, masker),
-        resource=resource,
-        observation_above=observation_above,
+
+
+def _links(span: ReadableSpan, masker: Masker) -> tuple[Link, ...]:
+    return tuple(
+        Link(plain_context(link.context), masked_attributes(link.attributes or {}, masker))
+        for link in span.links
     )
+
+
+def _status_message(span: ReadableSpan, masker: Masker) -> str | None:
+    message = span.status.description
+    return masker.text(valid(message)) if message is not None else None
 
 
 def masked_scope(scope: InstrumentationScope, masker: Masker) -> InstrumentationScope:

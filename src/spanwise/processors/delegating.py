@@ -7,28 +7,36 @@ changed while it is in place, and after `shutdown` it does nothing.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Protocol, runtime_checkable
 
-from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
 from opentelemetry.attributes import BoundedAttributes
-from opentelemetry.context import Context
+from opentelemetry.context import _RUNTIME_CONTEXT, Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext
 
 from spanwise import _guard, _state, semconv
 from spanwise._calls import call_of
 from spanwise._identity import Scope, current_scope
+from spanwise._lean_spans import LeanSpan
 from spanwise._masked_attributes import masked_attributes
 from spanwise._masking import Masker
 from spanwise._media import Keeper
 from spanwise._sampling import Sampling
 from spanwise.export.call_recordings import CallRecordings
-from spanwise.export.record import SCOPE_NAME, Record, make_record
+from spanwise.export.record import (
+    SCOPE_NAME,
+    Record,
+    make_record,
+    masked_scope,
+    record_of_masked,
+)
 from spanwise.processors.open_spans import OpenSpan, OpenSpans
 from spanwise.processors.token_counts import TokenCounts
 
@@ -103,6 +111,7 @@ class DelegatingSpanProcessor(SpanProcessor):
         self._open = OpenSpans()
         self._counts = TokenCounts()
         self._resource: tuple[Resource, Wiring, Mapping[str, Any]] | None = None
+        self._scope: tuple[InstrumentationScope, Wiring, InstrumentationScope] | None = None
         if wiring is not None:
             self.rewire(wiring)
 
@@ -125,6 +134,28 @@ class DelegatingSpanProcessor(SpanProcessor):
             return
         try:
             self._started(span, parent_context, wiring)
+        except Exception as error:  # noqa: BLE001 - the guard, inline: this is the hot path
+            _guard.swallow("processor.on_start", error)
+
+    def operation_started(
+        self, span: LeanSpan, context: Context, scope: Scope | None, is_trace: bool
+    ) -> None:
+        """Take note of an operation's span, as `on_start` does of any.
+
+        Args:
+            span: of a tracer of ours, which has stamped it.
+            context: in which it starts.
+            scope: the identity of that context.
+            is_trace: it stands for its trace.
+        """
+        wiring = self._wiring
+        if wiring is None:
+            return
+        try:
+            next(_state.spans_started)
+            opened = self._open.begin(span._context, span._parent, scope, is_trace=is_trace)
+            if wiring.live or wiring.recordings is not None:
+                self._tell_of_start(span, opened, context, wiring)
         except Exception as error:  # noqa: BLE001 - the guard, inline: this is the hot path
             _guard.swallow("processor.on_start", error)
 
@@ -200,54 +231,58 @@ class DelegatingSpanProcessor(SpanProcessor):
         return arrived
 
     def _started(self, span: Span, parent_context: Context | None, wiring: Wiring) -> None:
-        _state.count("spans.started")
-        context = parent_context if parent_context is not None else context_api.get_current()
-        span_context = span.get_span_context()
-        parent_context_ids = trace_api.get_current_span(context).get_span_context()
-        parent = self._open.get(parent_context_ids.span_id) if parent_context_ids.is_valid else None
-        scope = current_scope(context)
-        if scope is None:
-            # Started with a context of its own making: the parent knows who it is for, and of a
-            # request's first span whoever is around its start, as that context begins empty.
-            around = context_api.get_current() if parent_context is not None else context
-            scope = parent.scope if parent is not None else current_scope(around)
-        kept = True
-        if wiring.filtering is not None:
-            kept = self._keeps(wiring.filtering, parent, parent_context_ids, span_context, context)
+        next(_state.spans_started)
+        context = parent_context if parent_context is not None else _RUNTIME_CONTEXT.get_current()
         instrumentation = span.instrumentation_scope
         is_ours = instrumentation is not None and instrumentation.name == SCOPE_NAME
-        is_trace = False
-        if is_ours:
-            attributes = span.attributes or {}
-            is_trace = attributes.get(semconv.OBSERVATION_IS_TRACE) is True
-        elif scope is not None and self.stamps:
-            _stamp(span, scope)
-        above = self._open.observation_above(parent_context_ids)
-        if is_trace and parent_context_ids.is_remote:
-            above = None  # it may be there for its trace id alone
-        opened = OpenSpan(scope, is_trace, above, kept).below(parent)
-        self._open.add(span_context.span_id, opened)
-        if wiring.live and kept and span_context.trace_flags.sampled:
+        above: SpanContext | None
+        if type(span) is LeanSpan:
+            own, above = span._context, span._parent
+            attributes: Any = span.values() if is_ours else None
+        else:
+            own = span.get_span_context()
+            above = trace_api.get_current_span(context).get_span_context()
+            above = above if above.is_valid else None
+            attributes = span.attributes if is_ours else None
+        scope = current_scope(context)
+        if scope is None and parent_context is not None:
+            # Started with a context of its own making, which may begin empty: of a request's first
+            # span whoever is around its start knows who it is for, of all others their parent.
+            around = current_scope(_RUNTIME_CONTEXT.get_current())
+            scope = around if above is None or self._open.get(above.span_id) is None else None
+        is_trace = attributes is not None and attributes.get(semconv.OBSERVATION_IS_TRACE) is True
+        kept = True
+        if wiring.filtering is not None:
+            kept = self._keeps(wiring.filtering, above, own, context)
+        opened = self._open.begin(own, above, scope, is_trace=is_trace, kept=kept)
+        if not is_ours and opened.scope is not None and self.stamps:
+            _stamp(span, opened.scope)
+        if wiring.live or (wiring.recordings is not None and is_ours):
+            self._tell_of_start(span, opened, parent_context if is_ours else None, wiring)
+
+    def _tell_of_start(
+        self, span: Span, opened: OpenSpan, context: Context | None, wiring: Wiring
+    ) -> None:
+        if wiring.live and opened.kept and span.get_span_context().trace_flags.sampled:
             self._begin(span, opened, wiring)
-        if wiring.recordings is not None and is_ours:
-            call = call_of(parent_context)
-            if call is not None:
-                wiring.recordings.write(call.target, call.arguments)
+        call = call_of(context)
+        if wiring.recordings is not None and call is not None:
+            wiring.recordings.write(call.target, call.arguments)
 
     def _keeps(
         self,
         sampling: Sampling,
-        parent: OpenSpan | None,
-        above: SpanContext,
+        above: SpanContext | None,
         span: SpanContext,
         context: Context,
     ) -> bool:
         """Decide for a trace once, on a provider that makes the spans in any case."""
+        parent = self._open.get(above.span_id) if above is not None else None
         if parent is not None:
             return parent.kept
         decided = self._open.decision(span.trace_id)
         if decided is None:
-            if above.is_valid and above.is_remote:
+            if above is not None and above.is_remote:
                 decided = above.trace_flags.sampled
             else:
                 decided = sampling.keeps(span.trace_id, context)
@@ -255,19 +290,20 @@ class DelegatingSpanProcessor(SpanProcessor):
         return decided
 
     def _ended(self, span: ReadableSpan, wiring: Wiring) -> Record | None:
-        context = span.context
+        context = span._context
         if context is None:
             return None
-        opened, is_ours_to_write = self._open.end(context.span_id)
-        if not is_ours_to_write:
-            _state.count("dropped.forked_copies")
+        opened = self._open.end(context.span_id)
+        if opened is not None:
+            if opened.pid != os.getpid():
+                _state.count("dropped.forked_copies")
+                return None
+            if not opened.kept:
+                _state.count("dropped.sampled_out")
+                return None
+        if type(span) is not LeanSpan and not context.trace_flags.sampled:
             return None
-        if opened is not None and not opened.kept:
-            _state.count("dropped.sampled_out")
-            return None
-        if not context.trace_flags.sampled:
-            return None
-        _state.count("spans.ended")
+        next(_state.spans_ended)
         if not wiring.sinks:
             return None
         return self._counts.once(self._recorded(span, opened, wiring), opened)
@@ -282,12 +318,24 @@ class DelegatingSpanProcessor(SpanProcessor):
 
     def _recorded(self, span: ReadableSpan, opened: OpenSpan | None, wiring: Wiring) -> Record:
         scope = opened.scope if opened is not None else None
-        above = span.parent.span_id if span.parent is not None else None
         if opened is not None:
             above = opened.observation_above
+        else:
+            above = span.parent.span_id if span.parent is not None else None
+        masker = wiring.masker
+        if type(span) is LeanSpan and span.is_masked_by(masker) and wiring.capture_content:
+            return record_of_masked(
+                span,
+                masker,
+                identity=scope.masked(masker) if scope is not None else None,
+                scope=self._masked_scope(span.instrumentation_scope, wiring),
+                resource=self._described(span.resource, wiring),
+                observation_above=above,
+                keeper=wiring.keeper,
+            )
         return make_record(
             span,
-            wiring.masker,
+            masker,
             capture_content=wiring.capture_content,
             identity=scope.attributes() if scope is not None else None,
             resource=self._described(span.resource, wiring),
@@ -302,6 +350,13 @@ class DelegatingSpanProcessor(SpanProcessor):
         if known is None or known[0] is not resource or known[1] is not wiring:
             masked = masked_attributes(resource.attributes, wiring.masker)
             known = self._resource = (resource, wiring, {**masked, **wiring.resource})
+        return known[2]
+
+    def _masked_scope(self, scope: Any, wiring: Wiring) -> InstrumentationScope:
+        """Return the one instrumentation scope of all masked spans, masked."""
+        known = self._scope
+        if known is None or known[0] is not scope or known[1] is not wiring:
+            known = self._scope = (scope, wiring, masked_scope(scope, wiring.masker))
         return known[2]
 
 
@@ -322,6 +377,8 @@ def _close(wiring: Wiring) -> None:
 def _stamp(span: Span, scope: Scope) -> None:
     """Put identity on a third party's span, without evicting an attribute of its own."""
     stamped = scope.attributes()
+    if type(span) is LeanSpan and span.put_in_front(stamped):
+        return
     have = span.attributes or {}
     missing = {key: value for key, value in stamped.items() if key not in have}
     held = getattr(span, "_attributes", None)

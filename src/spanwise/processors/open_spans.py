@@ -1,7 +1,7 @@
 """The spans that this process started and has not ended.
 
 A span that is open at a fork belongs to the process that started it: the child's copy is
-recognised here and dropped. What a child span needs of its parent (identity, whether it is kept,
+recognised by what is remembered here, and dropped. What a child span needs of its parent (identity, whether it is kept,
 whether it stands for the trace) is remembered here too, since a span processor sees only ids.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from itertools import islice
 
 from opentelemetry.trace import SpanContext
 
@@ -23,7 +23,6 @@ _MOST_OPEN = 100_000
 _MOST_ABOVE = 1_000
 
 
-@dataclass
 class OpenSpan:
     """What is known of an open span.
 
@@ -33,30 +32,39 @@ class OpenSpan:
         observation_above: id of the nearest span above that is an observation; a span that stands
             for its trace is none.
         kept: False for a span of a trace that our sampling leaves out.
+        pid: of the process that started it; a copy of another is not its to write.
         above: the parent, where it was open when the span started; see `below`.
         told: sums of the tokens that work below has told, by its kind and by the thread that adds
             to the sum: no two threads write the same one, and none needs a lock.
         counted: what the span told itself, once it has ended and unless it repeated others.
     """
 
-    scope: Scope | None
-    is_trace: bool
-    observation_above: int | None
-    kept: bool
-    above: OpenSpan | None = None
-    told: dict[tuple[str, int], list[int]] = field(default_factory=dict)
-    counted: Counted | None = None
-    depth: int = 0
+    __slots__ = (
+        *("__weakref__", "above", "counted", "depth"),
+        *("is_trace", "kept", "observation_above", "pid", "scope", "told"),
+    )
 
-    def below(self, above: OpenSpan | None) -> OpenSpan:
-        """Remember the parent, and return this span.
+    def __init__(
+        self, scope: Scope | None, is_trace: bool, observation_above: int | None, kept: bool
+    ) -> None:
+        self.scope = scope
+        self.is_trace = is_trace
+        self.observation_above = observation_above
+        self.kept = kept
+        self.pid = os.getpid()
+        self.above: OpenSpan | None = None
+        self.told: dict[tuple[str, int], list[int]] = {}
+        self.counted: Counted | None = None
+        self.depth = 0
+
+    def below(self, above: OpenSpan) -> None:
+        """Remember the parent.
 
         Not without end: where each span outlives the one that it was started by, as in a chain of
         tasks, the first would be held for as long as the chain goes on.
         """
-        if above is not None and above.depth < _MOST_ABOVE:
+        if above.depth < _MOST_ABOVE:
             self.above, self.depth = above, above.depth + 1
-        return self
 
     def all_above(self) -> Iterator[OpenSpan]:
         """Yield the parent, its parent, and so on."""
@@ -72,24 +80,13 @@ class OpenSpans:
     """Open spans by id; safe with threads, since every step on the dictionaries is atomic."""
 
     def __init__(self) -> None:
-        self._pid = os.getpid()
         self._open: dict[int, OpenSpan] = {}
-        self._inherited: dict[int, OpenSpan] = {}
         self._traces: OrderedDict[int, int | None] = OrderedDict()
         self._decisions: OrderedDict[int, bool] = OrderedDict()
 
     def get(self, span_id: int) -> OpenSpan | None:
         """Return an open span, one inherited over a fork included."""
-        return self._open.get(span_id) or self._inherited.get(span_id)
-
-    def observation_above(self, parent: SpanContext) -> int | None:
-        """Return the id of the nearest observation above a span with this parent, or None.
-
-        A parent, open or ended lately, that stands for its trace is passed over.
-        """
-        if not parent.is_valid:
-            return None
-        return self._traces.get(parent.span_id, parent.span_id)
+        return self._open.get(span_id)
 
     def decision(self, trace_id: int) -> bool | None:
         """Return whether the trace is kept, if that was decided lately."""
@@ -101,30 +98,52 @@ class OpenSpans:
         if len(self._decisions) > _REMEMBERED_TRACES:
             self._decisions.popitem(last=False)
 
-    def add(self, span_id: int, span: OpenSpan) -> None:
-        """Remember a span that starts."""
-        self._look_for_fork()
-        self._open[span_id] = span
+    def begin(
+        self,
+        span: SpanContext,
+        parent: SpanContext | None,
+        scope: Scope | None,
+        *,
+        is_trace: bool,
+        kept: bool = True,
+    ) -> OpenSpan:
+        """Remember a span that starts, and return what is known of it.
+
+        Args:
+            span: its own context.
+            parent: that of its parent; None for a root.
+            scope: the identity that is known where it starts; else that of its parent.
+            is_trace: it stands for its trace.
+            kept: it is written when it ends.
+        """
+        above = observation_above = None
+        if parent is not None:
+            parent_id = parent.span_id
+            above = self._open.get(parent_id)
+            if not (is_trace and parent.is_remote):  # that may be there for its trace id alone
+                observation_above = self._traces.get(parent_id, parent_id)
+            if scope is None and above is not None:
+                scope = above.scope
+        opened = OpenSpan(scope, is_trace, observation_above, kept)
+        if above is not None:
+            opened.below(above)
+        span_id = span.span_id
+        self._open[span_id] = opened
         if len(self._open) > _MOST_OPEN:
-            # Somebody starts spans and never ends them: the oldest is forgotten.
-            self._open.pop(next(iter(self._open)), None)
-            _state.count("forgotten.open_spans")
-        if span.is_trace:
-            self._traces[span_id] = span.observation_above
+            self._forget_oldest()
+        if is_trace:
+            self._traces[span_id] = observation_above
             if len(self._traces) > _REMEMBERED_TRACES:
                 self._traces.popitem(last=False)
+        return opened
 
-    def end(self, span_id: int) -> tuple[OpenSpan | None, bool]:
-        """Forget a span that ends; return it, and whether it is ours to write."""
-        self._look_for_fork()
-        span = self._open.pop(span_id, None)
-        if span is not None:
-            return span, True
-        return self._inherited.get(span_id), span_id not in self._inherited
+    def end(self, span_id: int) -> OpenSpan | None:
+        """Forget a span that ends; return what was known of it."""
+        return self._open.pop(span_id, None)
 
-    def _look_for_fork(self) -> None:
-        pid = os.getpid()
-        if pid != self._pid:
-            self._pid = pid
-            self._inherited = {**self._inherited, **self._open}
-            self._open = {}
+    def _forget_oldest(self) -> None:
+        """Make room where somebody starts spans and never ends them."""
+        # Many at once: Python looks for the first entry where all that are gone have been.
+        for span_id in list(islice(self._open, _MOST_OPEN // 100)):
+            if self._open.pop(span_id, None) is not None:
+                _state.count("forgotten.open_spans")

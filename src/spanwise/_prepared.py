@@ -1,0 +1,64 @@
+"""What of an operation is the same at every call, as one runtime has it: masked, and ready to use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.context import Context
+
+from spanwise import semconv
+from spanwise._masked_attributes import masked_attributes, valid
+
+if TYPE_CHECKING:
+    from spanwise._observation import Plan
+    from spanwise._state import Runtime
+
+
+class Prepared:
+    """A plan as one runtime has it.
+
+    Attributes:
+        runtime: by whose settings it was prepared.
+        encoder: makes the texts of what is captured.
+        masker: by which this is masked.
+        lean: the class of the spans that the tracer opens; None where it opens none.
+        attributes: those of the plan, masked; copied for each span.
+        name: of the span, as it was given.
+        masked_name: the same as it may be written.
+        captures: the arguments are looked at.
+        captures_as_bound: they are captured by their names, and nobody else has a say in it.
+        is_trace: the span stands for its trace, and is no observation.
+        keeps_roots: every trace that begins with it is kept, unless it is forced out.
+        enters: something more than the span is made current.
+    """
+
+    __slots__ = (
+        *("attributes", "captures", "captures_as_bound", "encoder", "enters", "is_trace"),
+        *("keeps_roots", "lean", "masked_name", "masker", "name", "runtime"),
+    )
+
+    def __init__(self, plan: Plan, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.encoder = runtime.encoder
+        self.masker = masker = runtime.encoder.masker
+        self.lean = runtime.lean
+        self.attributes: dict[str, Any] = masked_attributes(plan.attributes, masker)
+        self.name = plan.name
+        self.masked_name = masker.text(valid(plan.name))
+        has_binder = plan.binder is not None or plan.call_binder is not None
+        self.captures = has_binder and runtime.settings.capture_content
+        self.captures_as_bound = (
+            self.captures and plan.binder is not None and plan.hooks.process_input is None
+        )
+        self.is_trace = plan.attributes.get(semconv.OBSERVATION_IS_TRACE) is True
+        self.keeps_roots = not runtime.owns_provider or runtime.sampling.keeps_all(Context())
+        self.enters = plan.opens_scope or plan.enter is not None
+
+
+def prepared(plan: Plan, runtime: Runtime) -> Prepared:
+    """Return the plan as this runtime has it; made once for all calls of a decorated function."""
+    known = plan.prepared
+    if known is None or known.runtime is not runtime:
+        known = Prepared(plan, runtime)
+        object.__setattr__(plan, "prepared", known)
+    return known
