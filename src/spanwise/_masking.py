@@ -106,18 +106,20 @@ class Masker:
     def text(self, text: str) -> str:
         """Return the text with every secret that can be told by its shape replaced by `***`."""
         length = len(text)
-        if length < _SHORTEST_SECRET:
+        if length > _LONGEST_REMEMBERED:
+            return self._without_secrets(text) if self.suspects(text) else text
+        if length < _SHORTEST_SECRET or text in self._harmless:
             return text
-        if length <= _LONGEST_REMEMBERED:
-            if text in self._harmless:
-                return text
-            if not self.suspects(text):
-                if len(self._harmless) >= _REMEMBERED:
-                    self._harmless.clear()
-                self._harmless.add(text)
-                return text
-        elif not self.suspects(text):
-            return text
+        if self.suspects(text):
+            masked = self._without_secrets(text)
+            if masked != text:
+                return masked
+        if len(self._harmless) >= _REMEMBERED:
+            self._harmless.clear()
+        self._harmless.add(text)
+        return text
+
+    def _without_secrets(self, text: str) -> str:
         if text[0] in '{["' or text[0].isspace():
             masked = self._json_text(text)
             if masked is not None:
@@ -243,15 +245,18 @@ class Masker:
 
         None of the code of the keys or the values is run.
         """
-        # Almost no key is more than a known word: these are passed by without a call.
-        is_harmless = self.names.harmless.__contains__
+        # Almost no key is more than a known word: where all are, that is all there is to do.
+        harmless = self.names.harmless
+        for key, _ in entries:
+            if type(key) is not str or key not in harmless:
+                break
+        else:
+            return _NOTHING
         telling = [
             position
             for position, (key, _) in enumerate(entries)
-            if type(key) is not str or not is_harmless(key)
+            if type(key) is not str or key not in harmless
         ]
-        if not telling:
-            return _NOTHING
         hidden: dict[int, Part] = {}
         relative: list[int] = []
         for position in telling:
