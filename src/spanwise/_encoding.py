@@ -27,7 +27,6 @@ from spanwise._plain_values import (
     SHORT,
     PlainValues,
     are_numbers,
-    are_of,
     are_short_ascii,
 )
 from spanwise._secret_patterns import MASK
@@ -221,7 +220,7 @@ class Walk:
         if is_part:
             # Each entry costs one: there is room for no more of them than for these.
             entries = raw.first(dict.items, value, min(nodes, self.limits.items))
-            if not are_of(str, [key for key, _ in entries]):  # another would be asked for its hash
+            if [key for key, _ in entries if type(key) is not str]:  # its hash would be asked for
                 return None
             value = dict(entries)
         found = self.plain.flat(value, nodes, self.bytes_left, is_part=is_part)
@@ -343,29 +342,23 @@ class Walk:
         held_nodes = 0 if few else self.nodes_left // 2
         self.bytes_left -= held_bytes
         self.nodes_left -= held_nodes
-        front: list[Any] = []
-        if self._takes_run(head):
-            front = head
-        else:
-            for item in head:
-                if front and (self.nodes_left <= 0 or self.bytes_left <= 0):
-                    break
-                front.append(
-                    self._share(item, depth, length - len(front))
-                    if few
-                    else self.encode(item, depth)
-                )
+        taken = self._run(head)
+        front = head[:taken]
+        for item in () if taken else head:
+            if front and (self.nodes_left <= 0 or self.bytes_left <= 0):
+                break
+            front.append(
+                self._share(item, depth, length - len(front)) if few else self.encode(item, depth)
+            )
         self.bytes_left += held_bytes
         self.nodes_left += held_nodes
-        back: list[Any] = []
-        rest = tail if front is head else head[len(front) :] + tail
-        if self._takes_run(rest):
-            back = rest[::-1]
-        else:
-            for item in reversed(rest):
-                if self.nodes_left <= 0 or self.bytes_left <= 0:
-                    break
-                back.append(self.encode(item, depth))
+        rest = head[len(front) :] + tail
+        taken = self._run(rest)
+        back = rest[: -taken - 1 : -1]
+        for item in () if taken else reversed(rest):
+            if self.nodes_left <= 0 or self.bytes_left <= 0:
+                break
+            back.append(self.encode(item, depth))
         omitted = length - len(front) - len(back)
         if omitted > 0:
             self.is_cut = True
@@ -373,22 +366,23 @@ class Walk:
         front.extend(reversed(back))
         return front
 
-    def _takes_run(self, items: list[Any]) -> bool:
-        """Take what items of one plain kind cost, if there is room for all: they are kept as is."""
+    def _run(self, items: list[Any]) -> int:
+        """Return how many items of one plain kind are kept as they are, and take what they cost."""
         count = len(items)
-        if count <= RUN or self.nodes_left <= count:
-            return False
+        if count <= RUN or self.limits.string < SHORT:
+            return 0
+        taken = max(0, min(count, self.nodes_left))
         if are_numbers(items):
-            cost = 8 * count
+            cost = 8 * taken
         elif not self.scan and are_short_ascii(items):
-            cost = sum(map(len, items)) + 3 * count
+            cost = sum(map(len, items[:taken])) + 3 * taken
         else:
-            return False
-        if self.bytes_left <= cost or self.limits.string < SHORT:
-            return False
-        self.nodes_left -= count
+            return 0
+        if cost >= self.bytes_left:
+            return 0
+        self.nodes_left -= taken
         self.bytes_left -= cost
-        return True
+        return taken
 
     def _without_hidden(self, items: list[Any], *, is_whole: bool) -> list[Any]:
         hidden = self.masker.hidden_items(items, is_whole=is_whole)

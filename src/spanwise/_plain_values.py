@@ -8,9 +8,8 @@ hidden, is left to the walk.
 
 from __future__ import annotations
 
-from itertools import repeat
+from collections.abc import Iterable
 from math import isfinite
-from operator import is_
 from typing import TYPE_CHECKING, Any, Final
 
 from orjson import JSONEncodeError, dumps
@@ -138,7 +137,7 @@ class PlainValues:
                     weight += added
                     large += 1
             elif kind is int:
-                if item > _LARGEST or item < _SMALLEST:
+                if item > _LARGEST:  # one that is too small is refused when it is written
                     return None
             elif item is None or kind is bool:
                 pass
@@ -194,7 +193,7 @@ class PlainValues:
                 if item.startswith("-"):  # the arguments of a command
                     return None
             elif kind is int:
-                if item > _LARGEST or item < _SMALLEST:
+                if item > _LARGEST:  # one that is too small is refused when it is written
                     return None
             elif item is None or kind is bool:
                 pass
@@ -226,7 +225,7 @@ class PlainValues:
 
 
 def are_numbers(items: list[Any]) -> bool:
-    """Return whether all are integers of 64 bits, or all finite floats; no loop of Python's own."""
+    """Return whether all are integers of 64 bits, or all finite floats."""
     kind = type(items[0])
     if (kind is not int and kind is not float) or not are_of(kind, items):
         return False
@@ -236,7 +235,7 @@ def are_numbers(items: list[Any]) -> bool:
 
 
 def are_short_ascii(items: list[Any]) -> bool:
-    """Return whether all are strings of ASCII that are not long; no loop of Python's own."""
+    """Return whether all are strings of ASCII that are not long."""
     return (
         type(items[0]) is str
         and are_of(str, items)
@@ -245,6 +244,6 @@ def are_short_ascii(items: list[Any]) -> bool:
     )
 
 
-def are_of(kind: type, items: list[Any]) -> bool:
+def are_of(kind: type, items: Iterable[Any]) -> bool:
     """Return whether this is the very type of all."""
-    return all(map(is_, map(type, items), repeat(kind)))
+    return not [item for item in items if type(item) is not kind]
