@@ -28,7 +28,6 @@ from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 
 if TYPE_CHECKING:
     from spanwise._masking import Masker
-    from spanwise.processors.delegating import DelegatingSpanProcessor
 
 _logger = logging.getLogger("opentelemetry.sdk.trace")
 _new = object.__new__
@@ -81,7 +80,7 @@ class LeanSpan(_Span):
     masked_name: str = ""
     name_is_masked = False
     processors: Any = None
-    ours: DelegatingSpanProcessor | None = None
+    ours: Any = None
 
     # What the SDK's code, and that of others, finds under these names is the SDK's.
 

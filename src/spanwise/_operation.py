@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _HOOK_ERRORS = semconv.OBSERVATION_HOOK_ERRORS
 _INPUT = semconv.OBSERVATION_INPUT
 _OUTPUT = semconv.OBSERVATION_OUTPUT
+_NONE: Mapping[str, Any] = {}
 _put = dict.__setitem__  # a Context lets nothing be set in it
 
 
@@ -47,9 +48,25 @@ def start(
 ) -> Observation | None:
     """Start an operation and make it current; None where nothing is to be recorded.
 
-    Args: as for `begin`.
+    Args:
+        plan: what is to be started.
+        args: positional arguments of the call.
+        kwargs: keyword arguments of the call.
+        trace_id: begin a new trace with this id, linked to the current span if there is one.
+        start_time_ns: nanoseconds since the epoch; now by default.
     """
-    observation = _begun(plan, args, kwargs, trace_id, start_time_ns)
+    runtime = _state.runtime
+    if runtime is None:
+        if plan.first_use is None or _state.is_off:
+            return None
+        runtime = plan.first_use()
+        if runtime is None:
+            return None
+    try:
+        observation = _start(plan, runtime, args, kwargs or _NONE, trace_id, start_time_ns)
+    except Exception as error:  # noqa: BLE001 - the guard, inline: this is the hot path
+        _guard.swallow("operation.start", error)
+        observation = _unrecorded() if plan.suspends else None
     if observation is not None:
         observation._token = _RUNTIME_CONTEXT.attach(observation._context)  # type: ignore[arg-type]
     return observation
@@ -65,35 +82,12 @@ def begin(
 ) -> Observation | None:
     """Start an operation without making it current; None where nothing is to be recorded.
 
-    Args:
-        plan: what is to be started.
-        args: positional arguments of the call.
-        kwargs: keyword arguments of the call.
-        trace_id: begin a new trace with this id, linked to the current span if there is one.
-        start_time_ns: nanoseconds since the epoch; now by default.
+    Args: as for `start`.
     """
-    return _begun(plan, args, kwargs, trace_id, start_time_ns)
-
-
-def _begun(
-    plan: Plan,
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any] | None,
-    trace_id: int | None,
-    start_time_ns: int | None,
-) -> Observation | None:
-    runtime = _state.runtime
-    if runtime is None:
-        if plan.first_use is None or _state.is_off:
-            return None
-        runtime = plan.first_use()
-        if runtime is None:
-            return None
-    try:
-        return _start(plan, runtime, args, kwargs or {}, trace_id, start_time_ns)
-    except Exception as error:  # noqa: BLE001 - the guard, inline: this is the hot path
-        _guard.swallow("operation.start", error)
-        return _unrecorded() if plan.suspends else None
+    observation = start(plan, args, kwargs, trace_id=trace_id, start_time_ns=start_time_ns)
+    if observation is not None:
+        observation.detach(keep=True)
+    return observation
 
 
 def finish(

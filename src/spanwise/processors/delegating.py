@@ -165,19 +165,18 @@ class DelegatingSpanProcessor(SpanProcessor):
             wiring = self._wiring
             if wiring is None:
                 _state.count("dropped.after_shutdown")
-            else:
-                self._hand_on(span, wiring)
+                return
+            try:
+                record = self._ended(span, wiring)
+            except Exception:
+                _state.count("dropped.unrecordable")
+                raise
+            if record is not None:
+                self._hand_on(record, wiring)
         except Exception as error:  # noqa: BLE001 - the guard, inline: this is the hot path
             _guard.swallow("processor.on_end", error)
 
-    def _hand_on(self, span: ReadableSpan, wiring: Wiring) -> None:
-        try:
-            record = self._ended(span, wiring)
-        except Exception:
-            _state.count("dropped.unrecordable")
-            raise
-        if record is None:
-            return
+    def _hand_on(self, record: Record, wiring: Wiring) -> None:
         raised: BaseException | None = None
         for sink in wiring.sinks:
             try:
@@ -293,7 +292,7 @@ class DelegatingSpanProcessor(SpanProcessor):
         context = span._context
         if context is None:
             return None
-        opened = self._open.end(context.span_id)
+        opened = self._open.end(context[1])
         if opened is not None:
             if opened.pid != os.getpid():
                 _state.count("dropped.forked_copies")

@@ -36,7 +36,7 @@ class EndedSpans:
         return known
 
     def _of(self, span_id: int) -> OpenSpan:
-        known = self._known.setdefault(span_id, OpenSpan(None, False, None, True))
+        known = self._known.setdefault(span_id, OpenSpan())
         if len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
         return known

@@ -1,8 +1,9 @@
 """The spans that this process started and has not ended.
 
 A span that is open at a fork belongs to the process that started it: the child's copy is
-recognised by what is remembered here, and dropped. What a child span needs of its parent (identity, whether it is kept,
-whether it stands for the trace) is remembered here too, since a span processor sees only ids.
+recognised by what is remembered here, and dropped. What a child span needs of its parent
+(identity, whether it is kept, whether it stands for the trace) is remembered here too, since a
+span processor sees only ids.
 """
 
 from __future__ import annotations
@@ -39,23 +40,18 @@ class OpenSpan:
         counted: what the span told itself, once it has ended and unless it repeated others.
     """
 
-    __slots__ = (
-        *("__weakref__", "above", "counted", "depth"),
-        *("is_trace", "kept", "observation_above", "pid", "scope", "told"),
-    )
+    # Most spans have no more than that, and set nothing of it.
+    scope: Scope | None = None
+    is_trace = False
+    observation_above: int | None = None
+    kept = True
+    above: OpenSpan | None = None
+    counted: Counted | None = None
+    depth = 0
 
-    def __init__(
-        self, scope: Scope | None, is_trace: bool, observation_above: int | None, kept: bool
-    ) -> None:
-        self.scope = scope
-        self.is_trace = is_trace
-        self.observation_above = observation_above
-        self.kept = kept
+    def __init__(self) -> None:
         self.pid = os.getpid()
-        self.above: OpenSpan | None = None
         self.told: dict[tuple[str, int], list[int]] = {}
-        self.counted: Counted | None = None
-        self.depth = 0
 
     def below(self, above: OpenSpan) -> None:
         """Remember the parent.
@@ -116,23 +112,27 @@ class OpenSpans:
             is_trace: it stands for its trace.
             kept: it is written when it ends.
         """
-        above = observation_above = None
+        opened = OpenSpan()
         if parent is not None:
-            parent_id = parent.span_id
+            parent_id = parent[1]
             above = self._open.get(parent_id)
             if not (is_trace and parent.is_remote):  # that may be there for its trace id alone
-                observation_above = self._traces.get(parent_id, parent_id)
-            if scope is None and above is not None:
-                scope = above.scope
-        opened = OpenSpan(scope, is_trace, observation_above, kept)
-        if above is not None:
-            opened.below(above)
-        span_id = span.span_id
+                opened.observation_above = self._traces.get(parent_id, parent_id)
+            if above is not None:
+                opened.below(above)
+                if scope is None:
+                    scope = above.scope
+        if scope is not None:
+            opened.scope = scope
+        if not kept:
+            opened.kept = False
+        span_id = span[1]
         self._open[span_id] = opened
         if len(self._open) > _MOST_OPEN:
             self._forget_oldest()
         if is_trace:
-            self._traces[span_id] = observation_above
+            opened.is_trace = True
+            self._traces[span_id] = opened.observation_above
             if len(self._traces) > _REMEMBERED_TRACES:
                 self._traces.popitem(last=False)
         return opened
