@@ -36,30 +36,35 @@ def random_trace_id() -> int:
     """Return 128 random bits, never all zero, or what the generator in force makes of them."""
     if _state.id_generator is not None:
         return _state.id_generator.generate_trace_id()
-    return _word() << 64 | _word()
+    if _pool_pid == os.getpid():
+        try:
+            return _pool.pop() << 64 | _pool.pop()
+        except IndexError:
+            pass
+    _fill()
+    return random_trace_id()
 
 
 def random_span_id() -> int:
     """Return 64 random bits, never all zero, or what the generator in force makes of them."""
     if _state.id_generator is not None:
         return _state.id_generator.generate_span_id()
-    return _word()
+    if _pool_pid == os.getpid():
+        try:
+            return _pool.pop()
+        except IndexError:
+            pass
+    _fill()
+    return random_span_id()
 
 
-def _word() -> int:
-    """Return 64 random bits, never all zero."""
+def _fill() -> None:
     global _pool_pid
     pid = os.getpid()
     if pid != _pool_pid:
         _pool.clear()
         _pool_pid = pid
-    while True:
-        try:
-            word = _pool.pop()
-        except IndexError:
-            _pool.extend(filter(None, _WORDS.unpack(os.urandom(_POOL_BYTES))))
-        else:
-            return word
+    _pool.extend(filter(None, _WORDS.unpack(os.urandom(_POOL_BYTES))))
 
 
 def next_trace_id(trace_id: int) -> None:

@@ -7,6 +7,7 @@ of the program's, a provider that is to make SDK spans, a fault of ours.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry import trace as trace_api
@@ -21,13 +22,12 @@ from opentelemetry.util.types import Attributes
 
 from spanwise import _guard, _ids, _state
 from spanwise._lean_spans import (
-    FLAGS,
-    ROOT_FLAGS,
     LeanSpan,
     is_plain,
     make_span,
 )
 from spanwise._sampling import forced_decision
+from spanwise._span_contexts import KEPT, KEPT_ROOT, put_together
 
 if TYPE_CHECKING:
     from spanwise._identity import Scope
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from spanwise._provider import SpanwiseTracerProvider
 
 _INTERNAL = SpanKind.INTERNAL
-_new_tuple = tuple.__new__
 
 
 class LeanTracer(Tracer):
@@ -68,13 +67,16 @@ class LeanTracer(Tracer):
     ) -> Span:
         """Start a span, as the SDK's tracer does."""
         span: Span | None = None
+        fault: Exception | None = None
         if self.provider.makes_lean_spans:
             try:
                 span = self._made(name, context, kind, attributes, links, start_time)
-            except Exception as error:  # noqa: BLE001 - ours, or the program's: the SDK will tell
-                _guard.swallow("tracer", error)
+            except Exception as error:
+                if _guard.is_the_programs(error):
+                    raise
+                fault = error
         if span is None:
-            return super().start_span(
+            span = super().start_span(
                 name,
                 context,
                 kind,
@@ -84,6 +86,9 @@ class LeanTracer(Tracer):
                 record_exception,
                 set_status_on_exception,
             )
+            if fault is not None:  # over what is not one the SDK does not fail
+                _guard.swallow("tracer", fault)
+            return span
         if type(span) is LeanSpan:
             if not record_exception:
                 span._record_exception = False
@@ -153,10 +158,10 @@ class LeanTracer(Tracer):
             parent = trace_api.get_current_span(around).get_span_context()
             if not isinstance(parent, SpanContext):
                 return None
-            if not parent.is_valid:
-                parent = None
         if not self._is_enabled():
             return NonRecordingSpan(trace_api.INVALID_SPAN_CONTEXT if parent is None else parent)
+        if parent is not None and not parent.is_valid:
+            parent = None
         trace_id = None
         if parent is None:
             trace_id = _ids.take_trace_id()
@@ -181,7 +186,7 @@ class LeanTracer(Tracer):
         return span
 
     def _left_out(self, parent: SpanContext | None, trace_id: int | None) -> Span:
-        flags = int(ROOT_FLAGS) if parent is None else int(parent.trace_flags)
+        flags = int(KEPT_ROOT) if parent is None else int(parent.trace_flags)
         if self.counts_spans:
             self._tracer_metrics.start_span(parent, Decision.DROP)
         return NonRecordingSpan(
@@ -190,7 +195,7 @@ class LeanTracer(Tracer):
                 _ids.random_span_id(),
                 is_remote=False,
                 # What says that the trace id is random holds for the whole trace.
-                trace_flags=TraceFlags(flags & int(ROOT_FLAGS) & ~int(TraceFlags.SAMPLED)),
+                trace_flags=TraceFlags(flags & int(KEPT_ROOT) & ~int(TraceFlags.SAMPLED)),
                 trace_state=None if parent is None else parent.trace_state,
             )
         )
@@ -211,26 +216,22 @@ def opens_lean_spans(tracer: Any) -> bool:
 
 
 def _context_below(parent: SpanContext | None, trace_id: int | None) -> SpanContext:
-    """Return the context of a new span that is kept, as the SDK's tracer makes it.
-
-    It is put together as `SpanContext` does it, without a look at what is known to be valid.
-    """
+    """Return the context of a new span that is kept, as the SDK's tracer makes it."""
     if parent is None:
         if trace_id is None:
             trace_id = _ids.random_trace_id()
-        flags, state = ROOT_FLAGS, DEFAULT_TRACE_STATE
-    else:
-        trace_id, _, _, flags, state, _ = parent
-        if flags not in FLAGS:  # of the others none is handed on
-            flags = FLAGS.get(flags & ROOT_FLAGS | TraceFlags.SAMPLED, ROOT_FLAGS)
-    return _new_tuple(SpanContext, (trace_id, _ids.random_span_id(), False, flags, state, True))
+        return put_together(trace_id, _ids.random_span_id(), KEPT_ROOT, DEFAULT_TRACE_STATE)
+    above, _, _, flags, state, _ = parent
+    if flags not in KEPT:  # of the others none is handed on
+        flags = KEPT.get(flags & KEPT_ROOT | TraceFlags.SAMPLED, KEPT_ROOT)
+    return put_together(above, _ids.random_span_id(), flags, state)
 
 
 def _values_of(
     attributes: Attributes, limits: Any
 ) -> tuple[dict[str, Any], BoundedAttributes | None]:
     """Return attributes as a span holds them, and the SDK's container where they have to be cleaned."""
-    if not attributes:
+    if attributes is None:
         return {}, None
     longest, most = limits.max_span_attribute_length, limits.max_span_attributes
     if type(attributes) is dict and (most is None or len(attributes) <= most):
@@ -239,5 +240,7 @@ def _values_of(
                 break
         else:
             return attributes.copy(), None
-    held = BoundedAttributes(most, attributes, immutable=False, max_value_len=longest)
+    # The SDK's samplers hand on a view, which there is of mappings only.
+    view = MappingProxyType(attributes)
+    held = BoundedAttributes(most, view, immutable=False, max_value_len=longest)
     return held._dict, held

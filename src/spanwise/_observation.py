@@ -7,7 +7,6 @@ it. Starting and ending it is `_operation`'s.
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -84,16 +83,11 @@ class Observation:
     recorded, it does nothing.
     """
 
-    __slots__ = (
-        "_context",
-        "_given",
-        "_plan",
-        "_runtime",
-        "_scope",
-        "_span",
-        "_started_ns",
-        "_token",
-    )
+    # What most have no more of than that; see `_operation` and `_stream` for who sets it.
+    _given: frozenset[str] = frozenset()
+    _context: Context | None = None
+    _token: Any = None
+    _started_ns = 0
 
     def __init__(
         self,
@@ -106,10 +100,6 @@ class Observation:
         self._runtime = runtime
         self._span = span
         self._scope = scope
-        self._given: frozenset[str] = frozenset()
-        self._context: Context | None = None
-        self._token: Any = None
-        self._started_ns = time.perf_counter_ns()
 
     @property
     def name(self) -> str:

@@ -25,6 +25,7 @@ from spanwise._observation import NO_PLAN, OBSERVATION, Observation, Plan, descr
 from spanwise._prepared import prepared
 from spanwise._sampling import FORCED
 from spanwise._secret_patterns import MASK
+from spanwise._span_contexts import LeftOutSpan
 from spanwise._straddling import mask_chunks
 from spanwise._usage import usage_of
 
@@ -99,9 +100,12 @@ def finish(
     end_time_ns: int | None = None,
 ) -> None:
     """End an operation with its result, and give the caller's context back."""
+    plan, runtime = observation._plan, observation._runtime
+    if runtime is None and plan.on_end is None:
+        observation.detach()  # it is left out: there is nothing to end
+        return
     attributes: dict[str, Any] = {}
     try:
-        plan, runtime = observation._plan, observation._runtime
         if runtime is not None and observation._span.is_recording():
             if not keep_output:
                 pass
@@ -200,8 +204,11 @@ def _start(
     parent: SpanContext | None = None
     links: tuple[Link, ...] = ()
     above: Any = context.get(_SPAN_KEY)
-    if above is None and trace_id is None and made.keeps_roots and FORCED not in context:
-        pass
+    if above is None and trace_id is None:
+        if not (made.keeps_roots and FORCED not in context) and made.decides:
+            trace_id = random_trace_id()
+            if not runtime.sampling.keeps(trace_id, context):
+                return _left_out(plan, trace_id, context)
     elif trace_id is None and made.lean is not None and type(above) is made.lean:
         parent = above._context  # it is kept, or it would be another span
     else:
@@ -242,13 +249,7 @@ def _start(
     if scope is not None and semconv.MESSAGE_ID in attributes:
         _remember(plan, attributes, span.get_span_context())
     observation = Observation(plan, runtime, span, scope)
-    if made.enters:
-        return _in_context(observation, context)
-    own = Context(context)
-    _put(own, _SPAN_KEY, span)
-    _put(own, OBSERVATION, observation)
-    observation._context = own
-    return observation
+    return _entered(observation, context) if made.enters else _in_context(observation, context)
 
 
 def _decided(
@@ -267,9 +268,7 @@ def _decided(
         if trace_id is not None:
             context = _synthetic_parent(trace_id, context)
         return context, None, links, None
-    if trace_id is None:
-        if runtime.sampling.keeps_all(context):
-            return context, None, links, None
+    if trace_id is None:  # what is current is no span that anything could be below
         trace_id = random_trace_id()
     if not runtime.sampling.keeps(trace_id, context):
         return _left_out(plan, trace_id, context)
@@ -356,14 +355,16 @@ def _set(span: Any, attributes: dict[str, Any], is_lean: bool) -> None:
 
 def _left_out(plan: Plan, trace_id: int, context: Context) -> Observation:
     """Return an operation of a trace that is not kept; spans below it see that it is not."""
-    span = NonRecordingSpan(
-        SpanContext(trace_id, random_span_id(), is_remote=False, trace_flags=TraceFlags(0))
-    )
-    scope = _identity.current_scope(context)
-    identity = scope.attributes() if scope is not None else {}
-    if semconv.MESSAGE_ID in identity:
-        _remember(plan, identity, span.get_span_context())
-    return _in_context(Observation(plan, None, span, scope), context)
+    span = LeftOutSpan(trace_id)
+    scope: _identity.Scope | None = context.get(SCOPE)  # type: ignore[assignment]  # our own key
+    if scope is not None:
+        identity = scope.attributes()
+        if semconv.MESSAGE_ID in identity:
+            _remember(plan, identity, span.get_span_context())
+    observation = Observation(plan, None, span, scope)
+    if plan.opens_scope or plan.enter is not None:
+        return _entered(observation, context)
+    return _in_context(observation, context)
 
 
 def _unrecorded() -> Observation:
@@ -385,6 +386,15 @@ def _step_holder(parent: SpanContext, context: Context) -> Observation:
 
 def _in_context(observation: Observation, context: Context) -> Observation:
     """Give the observation the context in which its body runs."""
+    own = Context(context)
+    _put(own, _SPAN_KEY, observation._span)
+    _put(own, OBSERVATION, observation)
+    observation._context = own
+    return observation
+
+
+def _entered(observation: Observation, context: Context) -> Observation:
+    """Give the observation its context, where that says more than which span is the current one."""
     context = trace_api.set_span_in_context(observation._span, context)
     if observation._plan.opens_scope:
         is_interaction = observation._plan.type == "interaction"

@@ -29,12 +29,13 @@ class Prepared:
         captures_as_bound: they are captured by their names, and nobody else has a say in it.
         is_trace: the span stands for its trace, and is no observation.
         keeps_roots: every trace that begins with it is kept, unless it is forced out.
+        decides: whether such a trace is kept is decided before there is a span.
         enters: something more than the span is made current.
     """
 
     __slots__ = (
-        *("attributes", "captures", "captures_as_bound", "encoder", "enters", "is_trace"),
-        *("keeps_roots", "lean", "masked_name", "masker", "name", "runtime"),
+        *("attributes", "captures", "captures_as_bound", "decides", "encoder", "enters"),
+        *("is_trace", "keeps_roots", "lean", "masked_name", "masker", "name", "runtime"),
     )
 
     def __init__(self, plan: Plan, runtime: Runtime) -> None:
@@ -52,6 +53,7 @@ class Prepared:
         )
         self.is_trace = plan.attributes.get(semconv.OBSERVATION_IS_TRACE) is True
         self.keeps_roots = not runtime.owns_provider or runtime.sampling.keeps_all(Context())
+        self.decides = runtime.owns_provider
         self.enters = plan.opens_scope or plan.enter is not None
 
 

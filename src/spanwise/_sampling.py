@@ -34,9 +34,10 @@ class Sampling:
 
     def keeps(self, trace_id: int, context: Context) -> bool:
         """Return whether a trace that starts in this context with this id is kept."""
-        forced = forced_decision(context)
-        if forced is not None:
-            return forced
+        if FORCED in context:
+            forced = forced_decision(context)
+            if forced is not None:
+                return forced
         return (trace_id & _RATIO_MASK) < self.bound
 
     def keeps_all(self, context: Context) -> bool:

@@ -17,11 +17,12 @@ import dataclasses
 import functools
 import inspect
 import sys
+import time
 import types
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any
 
-from spanwise import _guard, _operation
+from spanwise import _guard, _operation, _state
 from spanwise._observation import Observation, Plan
 from spanwise._stream import Stream
 
@@ -82,8 +83,12 @@ def callee(function: Any) -> Any:
 
 
 def _function(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
+    starts_by_itself = plan.first_use is not None
+
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
+        if _state.runtime is None and not starts_by_itself:
+            return function(*args, **kwargs)
         observation = None
         try:
             observation = _operation.start(plan, args, kwargs)
@@ -109,8 +114,14 @@ def _function(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
 
 
 def _coroutine(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
+    starts_by_itself = plan.first_use is not None
+
     @functools.wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:
+        if _state.runtime is None and not starts_by_itself:
+            body = function(*args, **kwargs)
+            del args, kwargs
+            return await body
         observation = None
         try:
             observation = _operation.start(plan, args, kwargs)
@@ -308,6 +319,7 @@ def _stream(observation: Observation | None, plan: Plan) -> Stream | None:
     if observation is None or observation._runtime is None:
         return None
     runtime = observation._runtime
+    observation._started_ns = time.perf_counter_ns()
     keeps = plan.capture_output and runtime.settings.capture_content
     stream = Stream(runtime.encoder, plan.hooks, keeps=keeps, sums_usage=plan.capture_usage)
     if plan.capture_chunks:

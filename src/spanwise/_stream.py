@@ -49,6 +49,7 @@ class Stream:
         "_head_room",
         "_held",
         "_hooks",
+        "_is_simple",
         "_items",
         "_items_size",
         "_keeps",
@@ -85,12 +86,21 @@ class Stream:
         self.usage: dict[str, int] = {}
         self.errors: list[str] = []
         self.tell: Callable[[str, dict[str, Any]], None] | None = None
+        # Of a text there is no more to do than to keep it.
+        self._is_simple = keeps and self._held is None and hooks.process_chunk is None
 
     def add(self, chunk: Any) -> None:
         """Take note of one chunk; a fault is swallowed and counted."""
         if self._first_ns is None:
             self._first_ns = time.perf_counter_ns()
         self._count += 1
+        if self._is_simple and type(chunk) is str and self.tell is None and not self._tail:
+            room = self._head_room - len(chunk)
+            if room >= 0:
+                self._head.append(chunk)
+                self._head_room = room
+                self._length += len(chunk)
+                return
         try:
             if self.tell is not None and self._count <= _MOST_TOLD:
                 said: dict[str, Any] = {semconv.OBSERVATION_STREAM_INDEX: self._count - 1}

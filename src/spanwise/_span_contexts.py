@@ -1,0 +1,55 @@
+"""Contexts of spans that start here: made quickly, or not until somebody asks for them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
+from opentelemetry.trace.span import DEFAULT_TRACE_STATE
+
+from spanwise import _ids
+
+_SAMPLED: Final = int(TraceFlags.SAMPLED)
+_RANDOM: Final = int(getattr(TraceFlags, "RANDOM_TRACE_ID", 0))  # later releases of OpenTelemetry
+
+# Flags have a type of their own: those of spans that are kept are made once.
+KEPT: Final = {flags: TraceFlags(flags) for flags in (_SAMPLED, _SAMPLED | _RANDOM)}
+KEPT_ROOT: Final = KEPT[_SAMPLED | _RANDOM]
+LEFT_OUT_ROOT: Final = TraceFlags(_RANDOM)
+
+_new_tuple = tuple.__new__
+
+
+def put_together(trace_id: int, span_id: int, flags: TraceFlags, state: Any) -> SpanContext:
+    """Return the context of a local span; both ids must be valid."""
+    return _new_tuple(SpanContext, (trace_id, span_id, False, flags, state, True))
+
+
+def _checked(trace_id: int, span_id: int, flags: TraceFlags, state: Any) -> SpanContext:
+    return SpanContext(trace_id, span_id, is_remote=False, trace_flags=flags, trace_state=state)
+
+
+_EXAMPLE: Final = (1, 2, KEPT_ROOT, DEFAULT_TRACE_STATE)
+if tuple(put_together(*_EXAMPLE)) != tuple(_checked(*_EXAMPLE)):
+    put_together = _checked  # a release that keeps something else in it
+
+
+class LeftOutSpan(NonRecordingSpan):
+    """The root of a trace that is not kept: what starts below it sees that, and is not kept either.
+
+    Its own id is made when somebody asks for it; as a rule nobody does.
+    """
+
+    def __init__(self, trace_id: int) -> None:
+        self._trace_id = trace_id
+        self._context: Any = None
+
+    def get_span_context(self) -> SpanContext:
+        """Return the context, whose flags say that the trace is not kept."""
+        made: SpanContext | None = self._context
+        if made is None:
+            span_id = _ids.random_span_id()
+            made = put_together(self._trace_id, span_id, LEFT_OUT_ROOT, DEFAULT_TRACE_STATE)
+            # At once, for all threads: what was there first stays.
+            made = self._context = vars(self).setdefault("_made", made)
+        return made
