@@ -97,13 +97,16 @@ class Delivery:
 
     Args:
         courier: brings them there.
+        rest: called after each small piece of work.
 
     Attributes:
         most_read_lines: as many as are worth reading at once.
+        rest: as given.
     """
 
-    def __init__(self, courier: Courier) -> None:
+    def __init__(self, courier: Courier, rest: Callable[[], None] = lambda: None) -> None:
         self._courier = courier
+        self.rest = rest
         # Lines of the first request: as many as that one had which found the destination away.
         self._most_first = courier.most_lines
         self.most_read_lines = max(_MOST_READ_LINES, courier.most_lines)
@@ -160,6 +163,7 @@ class Delivery:
 
     def _packed(self, line: Line) -> Parcel:
         parcel = self._courier.pack(line)
+        self.rest()
         if parcel.content is None or parcel.size <= self._courier.most_bytes:
             return parcel
         return self._cut(parcel) or Parcel(line, None, 0, whole=line)

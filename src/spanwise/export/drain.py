@@ -21,6 +21,7 @@ from spanwise.export import policy, segments
 from spanwise.export.backlog import Backlog
 from spanwise.export.delivery import AwayError, Courier, Delivery
 from spanwise.export.orphans import MOST_READ_BYTES, Orphan, keep_in, orphans
+from spanwise.export.pace import Pace
 from spanwise.export.policy import Action, Backoff, Verdict
 from spanwise.export.segments import Line, Segments
 from spanwise.export.spool import Spool
@@ -51,8 +52,9 @@ class Drainer:
         self._are_open = are_open
         self._backlog = backlog
         self._courier = courier
-        self._delivery = Delivery(courier)
         self._own = PerProcess(_Own)
+        self._pace = Pace(backlog.written, self._is_waited_for)
+        self._delivery = Delivery(courier, self._pace.rest)
 
     def notify(self) -> None:
         """Say that there is a further line; never waits."""
@@ -100,6 +102,7 @@ class Drainer:
         if own.settled < written and own.thread is None:
             own.is_idle = False
             self._start(own)
+        own.is_waited_for = True
         while monotonic() < until:
             if own.thread is None or (own.is_parked and own.failures > failures):
                 break
@@ -112,6 +115,7 @@ class Drainer:
                 self.wake()
                 probe_at += _PROBE_EVERY_S
             sleep(_LOOK_EVERY_S)
+        own.is_waited_for = False
         return is_settled() and not own.has_lost and not self._backlog.has_lost()
 
     def close(self, timeout_s: float) -> None:
@@ -128,6 +132,10 @@ class Drainer:
             sleep(_LOOK_EVERY_S)
         if own.thread is None:
             self._let_go(own)
+
+    def _is_waited_for(self) -> bool:
+        own = self._own.get()
+        return own.is_waited_for or own.is_hurried or own.is_closing
 
     def _start(self, own: _Own) -> None:
         try:
@@ -164,6 +172,7 @@ class Drainer:
 
     def _deliver_all(self, own: _Own) -> None:
         """Deliver until nothing is left; where the destination is away, wait for a while."""
+        self._pace.begin()
         try:
             while True:
                 is_more = self._deliver_own(own)
@@ -195,7 +204,12 @@ class Drainer:
         written = self._backlog.written()
         mine, number = self._spool.current()
         if mine is not None:
-            lines = mine.read(self._delivery.most_read_lines, MOST_READ_BYTES, written_to=number)
+            lines = mine.read(
+                self._delivery.most_read_lines,
+                MOST_READ_BYTES,
+                written_to=number,
+                rest=self._pace.rest,
+            )
             if lines:
 
                 def settle(line: Line, count: int) -> None:
@@ -259,7 +273,7 @@ class Drainer:
             own.scan_at = monotonic() + _SCAN_EVERY_S
             return None
         _state.count(f"adopted.{self._courier.kind}")
-        return Orphan(found, Delivery(self._courier))
+        return Orphan(found, Delivery(self._courier, self._pace.rest))
 
     def _is_back(self, own: _Own) -> None:
         own.retry.reset()
@@ -346,6 +360,7 @@ class _Own:
         self.is_rung = False
         self.is_hurried = False
         self.is_probing = False
+        self.is_waited_for = False
         self.failures = 0
         self.is_closing = False
         self.closing_at = 0

@@ -79,7 +79,9 @@ class Orphan:
             self._source.settle(line, count)
             on_settled()
 
-        lines = self._source.read(self._delivery.most_read_lines, MOST_READ_BYTES)
+        lines = self._source.read(
+            self._delivery.most_read_lines, MOST_READ_BYTES, rest=self._delivery.rest
+        )
         if lines:
             self._delivery.deliver(lines, self._keep, settle)
             if self._is_noted:

@@ -16,7 +16,7 @@ import os
 import re
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -101,7 +101,7 @@ def _whole(piece: bytes, start: int, marks: list[tuple[int, int]]) -> bytes:
 
 def _is_whole(piece: bytes) -> bool:
     checked = piece[:-_CHECKSUM_BYTES]  # nothing at all has a checksum as well, and is no line
-    return bool(checked) and piece[-_CHECKSUM_BYTES:] == _CHECKSUM % zlib.crc32(checked)
+    return bool(checked) and piece.endswith(_CHECKSUM % zlib.crc32(checked))
 
 
 def segment_path(folder: Path, process: str, number: int) -> Path:
@@ -176,7 +176,12 @@ class Segments:
             self._number, self._offset = numbers[0], 0
 
     def read(
-        self, most_lines: int, most_bytes: int, *, written_to: int | None = None
+        self,
+        most_lines: int,
+        most_bytes: int,
+        *,
+        written_to: int | None = None,
+        rest: Callable[[], None] = lambda: None,
     ) -> list[Line]:
         """Return the next lines, none where nothing is left for now; the same until settled.
 
@@ -184,6 +189,7 @@ class Segments:
             most_lines: how many.
             most_bytes: after which no further line is added.
             written_to: number of the segment that may still grow; None where none does.
+            rest: called after each small piece of work.
         """
         self._torn = 0
         last = self._last if written_to is None else written_to
@@ -191,7 +197,9 @@ class Segments:
             is_ended = self._number != written_to
             try:
                 with open(self._path(), "rb", buffering=0) as stream:
-                    lines, torn, end = self._next(stream.fileno(), most_lines, most_bytes, is_ended)
+                    lines, torn, end = self._next(
+                        stream.fileno(), most_lines, most_bytes, is_ended, rest
+                    )
                     if lines or not is_ended:
                         return lines
                     if self._is_removed(stream, end):
@@ -249,14 +257,19 @@ class Segments:
         return next((number for number in numbers if number > self._number), default)
 
     def _next(
-        self, fd: int, most_lines: int, most_bytes: int, is_ended: bool
+        self,
+        fd: int,
+        most_lines: int,
+        most_bytes: int,
+        is_ended: bool,
+        rest: Callable[[], None],
     ) -> tuple[list[Line], int, int]:
         size = os.fstat(fd).st_size
         at = self._offset
         # A cursor may be damaged as well: no line begins where none ended.
         if at > size or (at not in (0, size) and _read(fd, 1, at - 1) != b"\n"):
             at = 0
-        return _lines(fd, self._number, at, most_lines, most_bytes, is_ended=is_ended)
+        return _lines(fd, self._number, at, most_lines, most_bytes, is_ended=is_ended, rest=rest)
 
     def _is_removed(self, stream: FileIO, end: int) -> bool:
         """Remove the segment, all of which is settled; return False where it grew meanwhile.
@@ -313,7 +326,14 @@ def lines_of(path: Path) -> Iterator[Line]:
 
 
 def _lines(
-    fd: int, number: int, offset: int, most_lines: int, most_bytes: int, *, is_ended: bool
+    fd: int,
+    number: int,
+    offset: int,
+    most_lines: int,
+    most_bytes: int,
+    *,
+    is_ended: bool,
+    rest: Callable[[], None] = lambda: None,
 ) -> tuple[list[Line], int, int]:
     """Return intact lines from an offset on, how many damaged ones there were, and where it ended."""
     lines: list[Line] = []
@@ -323,21 +343,25 @@ def _lines(
     while not lines or (len(lines) < most_lines and taken < most_bytes):
         stop = data.find(b"\n", at)
         if stop < 0:
-            rest = data[at:]
-            more = _read(fd, max(_CHUNK_BYTES, len(rest)), end + len(rest))
+            begun = data[at:]
+            more = _read(fd, max(_CHUNK_BYTES, len(begun)), end + len(begun))
             if more:
-                data, at = rest + more, 0
+                data, at = begun + more, 0
                 continue
-            if not rest or not is_ended:
+            if not begun or not is_ended:
                 break
             stop = len(data)  # the last line, without its end: torn, or all but torn
         piece = data[at:stop]
-        before = lines[-1].end if lines else offset
+        rest()
         end += len(piece) + (stop < len(data))
         at = stop + 1
         if not piece:
             continue
         taken += len(piece)
+        if _is_whole(piece):  # as nearly all are
+            lines.append(Line(piece, number, end, torn))
+            continue
+        before = lines[-1].end if lines else offset
         whole = intact(piece)
         lines += [Line(found, number, before, torn) for found in whole[:-1]]
         if len(whole) != 1 or len(whole[0]) != len(piece):
