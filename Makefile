@@ -69,6 +69,12 @@ record-spans: $(TESTED) $(INSTRUMENTORS)/.installed $(EARLIER)/.installed  ## Re
 test-cli: $(TESTED)  ## The published FluxLoop CLI on this project, beside the published SDK
 	PYTHONPATH=tests $(BIN)/python -m cli_compat
 
+bench: $(TESTED)  ## What it costs, beside a decorator written by hand and peers, into docs/performance.md
+	$(BIN)/python -m benchmarks
+
+bench-quick: $(TESTED)  ## The same for ours alone, in two minutes; fails where a ratio is far off
+	$(BIN)/python -m benchmarks --quick
+
 bench-faults: $(TESTED)  ## What arrives in spite of faults, here and with the stock pipeline, into docs/delivery.md
 	$(BIN)/python benchmarks/faults.py
 

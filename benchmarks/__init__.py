@@ -1,0 +1,1 @@
+"""What Spanwise costs, beside a decorator written by hand and beside other packages."""
