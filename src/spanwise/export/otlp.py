@@ -111,7 +111,8 @@ class OtlpSink:
     def write(self, record: Record) -> None:
         """Spool one record, in the vocabularies of the destination too."""
         self._lines.append(self._line(record))
-        self._lines.end(record.span_id)
+        if self._lines.notes_starts:
+            self._lines.end(record.span_id)
 
     def begin(self, record: Record) -> None:
         """Note a span that starts, so that it is sent if this process is killed before its end."""

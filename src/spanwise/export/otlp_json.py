@@ -15,7 +15,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanKind, StatusCode
 
 from spanwise import _raw_fields as raw
-from spanwise import dialects
+from spanwise import dialects, semconv
 from spanwise.export.protobuf import LARGEST_INT, MOST_NESTED
 from spanwise.export.record import Record
 
@@ -23,7 +23,9 @@ BEGINNING: Final = b'{"resourceSpans":[{"scopeSpans":[{"spans":['
 BEHIND_SPAN: Final = b'],"scope":'
 
 _REMEMBERED = 64
-_LONGEST_KEY, _MOST_KEYS = 128, 1024  # of those that are remembered
+_LONGEST_TEXT, _MOST_TEXTS = 64, 1024  # of keys and values that are remembered
+# These are seldom the same twice.
+_VARYING = frozenset((semconv.OBSERVATION_INPUT, semconv.OBSERVATION_OUTPUT))
 # Bits 8 and 9 of a span's flags: it is known whether its parent is remote, and it is.
 _IS_KNOWN, _IS_REMOTE = 0x100, 0x200
 # Looked up here: an enumeration is slow to say what its members are called and stand for.
@@ -146,8 +148,8 @@ def _valid(document: Any) -> Any:
     return document
 
 
-def _remember(known: dict[Any, Any], key: Any, value: Any) -> None:
-    if len(known) >= _REMEMBERED:
+def _remember(known: dict[Any, Any], key: Any, value: Any, most: int = _REMEMBERED) -> None:
+    if len(known) >= most:
         known.clear()
     known[key] = value
 
@@ -194,13 +196,14 @@ def _line(record: Record, behind: bytes, dumps: Callable[[Any], bytes]) -> bytes
             end if type(end) is int and 0 < end < LARGEST_INT else nanoseconds(end),
         )
     ]
-    starts = _starts
     for key, value in record.attributes.items():
-        start_of = starts[key if type(key) is str else _key(key)]
-        if type(value) is str:
-            pieces += (start_of, b'{"stringValue":', dumps(value), b"}},")
+        name = key if type(key) is str else _key(key)
+        if type(value) is not str:
+            pieces += (_starts[name], dumps(_value(value, 0)), b"},")
+        elif len(value) < _LONGEST_TEXT and name not in _VARYING:
+            pieces.append(_short_texts[name, value])
         else:
-            pieces += (start_of, dumps(_value(value, 0)), b"},")
+            pieces += (_starts[name], b'{"stringValue":', dumps(value), b"}},")
     if len(pieces) > 1:
         pieces[-1] = pieces[-1][:-1]  # no comma behind the last one
     pieces.append(b"]")
@@ -214,11 +217,12 @@ def _line(record: Record, behind: bytes, dumps: Callable[[Any], bytes]) -> bytes
         pieces += (b',"links":', dumps(_links(record)))
     if dropped := getattr(span, "dropped_links", 0):
         pieces += (b',"droppedLinksCount":', dumps(dropped))
-    code = span.status.status_code
-    status: dict[str, Any] = {"code": 0 if code is _UNSET else code.value}
-    if record.status_message:
-        status["message"] = record.status_message
-    pieces += (b',"status":', dumps(status), b"}", behind)
+    code, message = span.status.status_code, record.status_message
+    if code is _UNSET and not message:
+        pieces += (b',"status":{"code":0}}', behind)
+    else:
+        status = {"code": code.value, "message": message} if message else {"code": code.value}
+        pieces += (b',"status":', dumps(status), b"}", behind)
     return b"".join(pieces)
 
 
@@ -227,12 +231,23 @@ class _Starts(dict[str, bytes]):
 
     def __missing__(self, key: str) -> bytes:
         start = b'{"key":%b,"value":' % dumped(key)
-        if len(key) < _LONGEST_KEY and len(self) < _MOST_KEYS:
-            self[key] = start
+        if len(key) < _LONGEST_TEXT:
+            _remember(self, key, start, _MOST_TEXTS)
         return start
 
 
-_starts = _Starts()
+class _ShortTexts(dict[tuple[str, str], bytes]):
+    """Attributes of short texts, with a comma behind them: most spans say what others said."""
+
+    def __missing__(self, said: tuple[str, str]) -> bytes:
+        key, value = said
+        whole = b'%b{"stringValue":%b}},' % (_starts[key], dumped(value))
+        if len(key) < _LONGEST_TEXT:
+            _remember(self, said, whole, _MOST_TEXTS)
+        return whole
+
+
+_starts, _short_texts = _Starts(), _ShortTexts()
 
 
 def _events(record: Record) -> list[dict[str, Any]]:

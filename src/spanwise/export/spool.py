@@ -69,10 +69,11 @@ class Spool:
             for is_last_try in (False, True):
                 written = own.open or self._begun(own)
                 try:
-                    if own.depth == 1 and time.monotonic() - written.begun_at > self._segment_s:
+                    now = time.monotonic()
+                    if own.depth == 1 and now - written.begun_at > self._segment_s:
                         self._go_on(written)
-                    if not _is_leased(written):
-                        raise GoneError("the lease was lost")
+                    if now - written.lease_seen_at >= _LEASE_LOOK_EVERY_S:
+                        self._look(written, now)
                     written.handle.write(line)
                     written.lines += 1
                     break
@@ -167,6 +168,12 @@ class Spool:
                 written.lines = 0  # what lies in the segments before is the reader's
             self._cap.enforce(folder, path)
 
+    def _look(self, written: _Open, now: float) -> None:
+        """Raise GoneError where others do not see that this process lives; now and then."""
+        written.lease_seen_at = now
+        if not (written.segments.lease.is_held() and written.handle.is_usable()):
+            raise GoneError("the lease was lost")
+
     def _count_gone(self, written: _Open) -> None:
         """Give up segments that somebody deleted, or whose lease was lost: others have it then."""
         written.segments.lease.release(remove=False)
@@ -187,15 +194,6 @@ class _Own:
         if self.open is not None:
             self.open.segments.lease.let_go()
             self.open = None
-
-
-def _is_leased(written: _Open) -> bool:
-    """Return whether others still see that this process lives, looked at now and then."""
-    now = time.monotonic()
-    if now - written.lease_seen_at < _LEASE_LOOK_EVERY_S:
-        return True
-    written.lease_seen_at = now
-    return written.segments.lease.is_held() and written.handle.is_usable()
 
 
 def _new_lease(folder: Path) -> tuple[str, Lease]:

@@ -24,6 +24,9 @@ class SpooledLines:
         destination: by which the folder is named.
         root: in which spools lie; None for the user's own.
         most_bytes: of what waits for the destination; the oldest goes first.
+
+    Attributes:
+        notes_starts: whether a span that starts was noted at all, so that its end has to be.
     """
 
     def __init__(
@@ -39,9 +42,11 @@ class SpooledLines:
         self._started = StartedSpans(spool, self._backlog, target)
         self._drainer = Drainer(spool, self._backlog, courier, self._started.are_open)
         self._drainer.look_for_orphans()
+        self.notes_starts = False
 
     def begin(self, span_id: str, text: bytes) -> None:
         """Note a span that starts, so that it is told of if this process cannot do that."""
+        self.notes_starts = True
         self._started.begin(span_id, text)
 
     def end(self, span_id: str) -> None:

@@ -46,18 +46,16 @@ class StartedSpans:
         self._spool_backlog = spool_backlog
         self._backlog = Backlog("started", target, self._write)
         self._own = PerProcess(_Own)
-        self._is_used = False
 
     def begin(self, span_id: str, text: bytes) -> None:
         """Note a span that starts; the text is that of a line of the spool."""
-        self._is_used = True
         line = b'{"started":"%s","span":%s}' % (span_id.encode(), text)
         self._own.get().open[span_id] = line
         self._backlog.append(sealed(line))
 
     def end(self, span_id: str) -> None:
         """Note that the span has ended, and is in the spool."""
-        if self._is_used and self._own.get().open.pop(span_id, None) is not None:
+        if self._own.get().open.pop(span_id, None) is not None:
             self._backlog.append(sealed(b'{"ended":"%s"}' % span_id.encode()))
 
     def are_open(self) -> bool:
