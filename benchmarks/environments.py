@@ -66,6 +66,11 @@ def _made(name: str) -> None:
         pass  # told where it is missed
 
 
+def forget(name: str) -> None:
+    """Have an environment made anew when it is next asked for."""
+    (FOLDER / f"bench-{name}" / ".installed").unlink(missing_ok=True)
+
+
 def size_mb(name: str) -> float:
     """Return what an environment has installed, without bytecode and without pip itself."""
     packages = next((FOLDER / f"bench-{name}" / "lib").glob("python*")) / "site-packages"

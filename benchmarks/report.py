@@ -97,7 +97,7 @@ def drawn(results: Results) -> dict[str, str]:
         if name in ("depth", "identity", "spool"):
             title = f"A span's price and the {curve['x']}"
         found[f"curve-{name}"] = charts.lines(
-            title, curve["x"], curve["xs"], curve["lines"], "microseconds of a span"
+            title, curve["x"], curve["xs"], curve["lines"], "microseconds of CPU a span"
         )
     return found
 
@@ -137,27 +137,17 @@ def _scale(results: Results) -> str:
 
 def _calls(results: Results) -> str:
     shapes = results["calls"]["decorated"]
+    header = ["contender", "root, µs", "spread", *list(_SHAPES.values())[:4]]
+    header += ["generator step, µs", "async generator step, µs"]
+    header += ["root, CPU of all threads", "root, bare SDK span = 1"]
     rows = []
     for name, label in _named(shapes["root"]):
-        cells = [_cell(shapes[shape].get(name, {}), "hand") for shape in list(_SHAPES)[:4]]
-        cells += [_cell(shapes[shape].get(name, {}), "median") for shape in list(_SHAPES)[4:]]
         of_root = shapes["root"][name]
-        rows.append(
-            [
-                label,
-                _cell(of_root, "median"),
-                *cells,
-                _cell(of_root, "hand_cpu"),
-                _cell(of_root, "sdk-span"),
-            ]
-        )
-    header = ["contender", "root, µs", *list(_SHAPES.values())[:4]]
-    header += [
-        "generator step, µs",
-        "async generator step, µs",
-        "root, CPU of all threads",
-        "root, bare SDK span = 1",
-    ]
+        cells = [_cell(of_root, "median"), f"{100 * of_root.get('spread', 0):.0f} %"]
+        cells += [_cell(shapes[shape].get(name, {}), "hand") for shape in list(_SHAPES)[:4]]
+        cells += [_cell(shapes[shape].get(name, {}), "median") for shape in list(_SHAPES)[4:]]
+        cells += [_cell(of_root, "hand_cpu"), _cell(of_root, "sdk-span")]
+        rows.append(_row(label, of_root, cells))
     return table(header, rows)
 
 
@@ -165,9 +155,9 @@ def _quiet(group: str) -> Callable[[Results], str]:
     def section(results: Results) -> str:
         shapes = results["calls"][group]
         rows = [
-            [label, *[_cell(shapes[shape].get(name, {}), "median") for shape in shapes]]
+            _row(label, one, [_cell(shapes[shape].get(name, {}), "median") for shape in shapes])
             for name, label in _named(shapes["root"])
-            if name != "hand"
+            if name != "hand" and (one := shapes["root"][name])
         ]
         return table(["contender", *[f"{_SHAPES[shape]}, µs" for shape in shapes]], rows)
 
@@ -176,10 +166,11 @@ def _quiet(group: str) -> Callable[[Results], str]:
 
 def _payloads(results: Results) -> str:
     forms = list(results["payloads"])
+    first = results["payloads"][forms[0]]
     rows = []
-    for name, label in _named(results["payloads"][forms[0]]):
-        cells = [results["payloads"][form].get(name, {}) for form in forms]
-        rows.append([label, *[_cell(cell, "median", 1000) if cell else "" for cell in cells]])
+    for name, label in _named(first):
+        cells = [_cell(results["payloads"][form].get(name, {}), "median", 1000) for form in forms]
+        rows.append(_row(label, first[name], cells))
     return table(["contender, ms", *forms], rows)
 
 
@@ -191,7 +182,7 @@ def _instrumentors(results: Results) -> str:
         cells = []
         for measure in ("tracer", "openai"):
             one = found.get(measure, {}).get(name, {})
-            cells += [_cell(one, "median") if one else "", _cell(one, "hand") if one else ""]
+            cells += [_cell(one, "median"), _cell(one, "hand")]
         rows.append([label, *cells])
     header = ["provider", "8 attributes, µs", "ratio", "OpenAI call, µs over the bare one", "ratio"]
     return table(header, rows)
@@ -201,7 +192,7 @@ def _throughput(results: Results) -> str:
     rows = []
     for name, one in results["throughput"].items():
         if "failed" in one:
-            rows.append([name, f"failed: {one['failed']}", *[""] * 6])
+            rows.append(_row(name, one, [""] * 7))
             continue
         share = 100 * one["delivered"] / one["produced"]
         rows.append(
@@ -249,7 +240,7 @@ def _exits(results: Results) -> str:
 
 def _imports(results: Results) -> str:
     rows = [
-        [name, _cell(one, "median"), _cell(one, "over_api_ms") if "over_api_ms" in one else ""]
+        _row(name, one, [_cell(one, "median"), _cell(one, "over_api_ms")])
         for name, one in results["imports"].items()
     ]
     return table(["import", "ms", "over the API, in each round, ms"], rows)
@@ -258,14 +249,19 @@ def _imports(results: Results) -> str:
 def _sizes(results: Results) -> str:
     names = {**contenders.PACKAGES, "alone": "spanwise"}
     found = sorted(results["sizes"].items(), key=lambda item: item[1].get("mb", 0))
-    return table(["installation", "MB"], [[names[name], _cell(one, "mb")] for name, one in found])
+    return table(
+        ["installation", "MB"], [_row(names[name], one, [_cell(one, "mb")]) for name, one in found]
+    )
 
 
 def _instructions(results: Results) -> str:
     found = results["instructions"]
     if "skipped" in found:
         return f"Not counted: {found['skipped']}."
-    rows = [[name, _cell(one, "thousands"), _cell(one, "hand")] for name, one in found.items()]
+    rows = [
+        _row(name, one, [_cell(one, "thousands"), _cell(one, "hand")])
+        for name, one in found.items()
+    ]
     return table(["contender", "thousands of instructions", "by hand = 1"], rows)
 
 
@@ -319,9 +315,16 @@ def _named(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(name, f"**{name}**" if name.startswith("Spanwise") else name) for name in ordered]
 
 
+def _row(label: str, one: Mapping[str, Any], cells: Sequence[str]) -> list[str]:
+    """Return a row; of who failed it says why, once."""
+    if "failed" in one:
+        return [label, f"failed: {one['failed']}", *[""] * (len(cells) - 1)]
+    return [label, *cells]
+
+
 def _cell(one: Mapping[str, Any], key: str, divisor: float = 1.0) -> str:
     if "failed" in one:
-        return f"failed: {one['failed']}"
+        return "failed"
     return number(one[key] / divisor) if key in one else ""
 
 

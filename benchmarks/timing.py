@@ -62,7 +62,8 @@ class Shapes:
 
     def nested_async(self, calls: int) -> Timed:
         """Await below another decorated coroutine."""
-        return asyncio.run(self._inside_later(self._child_later, calls))
+        timed: Timed = asyncio.run(self._inside_later(self._child_later, calls))
+        return timed
 
     def steps(self, calls: int) -> Timed:
         """Go so many steps through a generator."""

@@ -74,8 +74,8 @@ class Worker:
             function(text, 5, filters=FILTERS)
 
     def block(self, calls: int) -> float:
-        """Return the price of a call over exactly so many, in microseconds."""
-        return self.shapes.root(calls)[0] / calls / 1000
+        """Return the price of a call over exactly so many, in microseconds of CPU."""
+        return self.shapes.root(calls)[1] / calls / 1000
 
     def each(self, seconds: float) -> list[int]:
         """Return the nanoseconds of each of the calls that fit into the time."""

@@ -16,7 +16,7 @@ ENVIRONMENTS: Mapping[str, Sequence[str]] = {
         "-e",
         ".",
         "opentelemetry-exporter-otlp-proto-http",
-        "openai>=1.26",
+        "openai==3.57.0",
         "opentelemetry-instrumentation-genai-openai",
     ),
     "fluxloop": ("fluxloop==0.1.8",),

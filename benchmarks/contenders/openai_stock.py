@@ -36,7 +36,7 @@ def asking(*, is_instrumented: bool) -> Kit:
     """Return what replaces a function by a question to a model, which no network answers."""
     import os
 
-    import httpx
+    import httpx2 as httpx  # which the client is made with
     import openai
 
     if is_instrumented:

@@ -23,7 +23,7 @@ Point = Callable[[Process, int, int, Plan], float]
 
 
 def measure(plan: Plan) -> dict[str, Any]:
-    """Return each curve: what varies, and for each contender the microseconds of a span."""
+    """Return each curve: what varies, and for each contender the microseconds of CPU of a span."""
     if not plan.peers:
         return {}
     curves: Mapping[str, tuple[str, Sequence[int], Point, Sequence[Contender]]] = {
@@ -64,21 +64,21 @@ def _curve(
 
 
 def _at_depth(process: Process, x: int, _: int, plan: Plan) -> float:
-    return float(process.ask("depth", depth=x, budget_s=plan.budget_s)["us"])
+    return float(process.ask("depth", depth=x, budget_s=plan.budget_s)["cpu_us"])
 
 
 def _with_open(process: Process, x: int, _: int, plan: Plan) -> float:
     process.ask("hold", spans=x)
-    return float(process.ask("call", shape="root", budget_s=plan.budget_s)["us"])
+    return float(process.ask("call", shape="root", budget_s=plan.budget_s)["cpu_us"])
 
 
 def _identified(process: Process, x: int, _: int, plan: Plan) -> float:
-    return float(process.ask("identified", attributes=x, budget_s=plan.budget_s)["us"])
+    return float(process.ask("identified", attributes=x, budget_s=plan.budget_s)["cpu_us"])
 
 
 def _with_waiting(process: Process, x: int, before: int, plan: Plan) -> float:
     process.ask("fill", megabytes=x - before)
-    return float(process.ask("call", shape="root", budget_s=plan.budget_s)["us"])
+    return float(process.ask("call", shape="root", budget_s=plan.budget_s)["cpu_us"])
 
 
 def _so_far(process: Process, _: int, __: int, plan: Plan) -> float:

@@ -61,6 +61,7 @@ def measure(plan: Plan) -> dict[str, Any]:
 def sizes() -> dict[str, Any]:
     """Return the megabytes of each installation, without bytecode."""
     say("sizes")
+    environments.forget("alone")  # it holds a copy of our files
     results: dict[str, Any] = {}
     for name in ENVIRONMENTS:
         if name not in ("spanwise", "instrumentor"):

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.contenders import HAND, OURS, SDK_SPAN, Contender
+from benchmarks.contenders import HAND, OURS, Contender
 from benchmarks.plan import Plan, say
 from benchmarks.processes import FailedError, Process
 
@@ -23,7 +23,7 @@ def measure(plan: Plan) -> dict[str, Any]:
     if not plan.peers:
         return {"skipped": "counted in a whole run only"}
     results: dict[str, Any] = {}
-    for contender in (HAND, SDK_SPAN, OURS[0], OURS[2]):
+    for contender in (HAND, OURS[0], OURS[2]):
         say(f"instructions, {contender.name}")
         try:
             more = _counted(contender, _MANY) - _counted(contender, _FEW)
