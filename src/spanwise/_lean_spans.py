@@ -12,9 +12,10 @@ from _thread import allocate_lock
 from collections.abc import Mapping, Sequence
 from time import time_ns
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import (
     Event,
     ReadableSpan,
@@ -43,6 +44,17 @@ def is_possible() -> bool:
         )
     except Exception:  # noqa: BLE001 - whatever it is that has changed
         return False
+
+
+def _seals() -> bool:
+    """Return whether the SDK has the attributes of a span that has ended refuse changes."""
+    span = _Span("", SpanContext(1, 2, is_remote=False), resource=Resource.get_empty())
+    span.start()
+    span.end()
+    return getattr(span._attributes, "_immutable", False) is True
+
+
+_SEALS: Final = _seals()  # it does since 1.41 or so; processors of others may rely on either
 
 
 class LeanSpan(_Span):
@@ -144,10 +156,12 @@ class LeanSpan(_Span):
     def set_attribute(self, key: str, value: Any) -> None:
         """Set one attribute."""
         self.masked_by = None
-        if self._bounded is None and is_plain(value, self._limits.max_span_attribute_length):
+        if is_plain(value, self._limits.max_span_attribute_length):
             with self._lock:
-                if self._end_time is None and _put(
-                    self._values, key, value, self._limits.max_span_attributes
+                if (
+                    self._bounded is None
+                    and self._end_time is None
+                    and _put(self._values, key, value, self._limits.max_span_attributes)
                 ):
                     return
         super().set_attribute(key, value)
@@ -156,7 +170,7 @@ class LeanSpan(_Span):
         """Set attributes."""
         self.masked_by = None
         longest = self._limits.max_span_attribute_length
-        if self._bounded is None and type(attributes) is dict:
+        if type(attributes) is dict:
             for value in attributes.values():
                 if not is_plain(value, longest):
                     break
@@ -180,10 +194,8 @@ class LeanSpan(_Span):
 
     def add_masked(self, attributes: dict[str, Any]) -> None:
         """Set attributes of plain values that `masked_by` has masked."""
-        if self._bounded is not None or not self._put_all(attributes):
-            masked_by = self.masked_by
+        if not self._put_all(attributes):
             super().set_attributes(attributes)
-            self.masked_by = masked_by
 
     def put_in_front(self, attributes: Mapping[str, Any]) -> bool:
         """Set attributes that it does not have, before its own; return whether that was done.
@@ -191,12 +203,12 @@ class LeanSpan(_Span):
         Of a span that is full OpenTelemetry evicts the oldest attributes. Where these would not
         all have room, or have to be cleaned, none is set.
         """
-        limits = self._limits
-        if self._bounded is not None or limits.max_span_attribute_length is not None:
+        most = self._limits.max_span_attributes
+        if self._limits.max_span_attribute_length is not None:
             return False
         with self._lock:
             values = {**attributes, **self._values}
-            if limits.max_span_attributes is None or len(values) <= limits.max_span_attributes:
+            if self._bounded is None and (most is None or len(values) <= most):
                 self._values = values
                 self.masked_by = None
                 return True
@@ -208,21 +220,20 @@ class LeanSpan(_Span):
 
     def end_with(self, attributes: dict[str, Any], end_time: int | None) -> None:
         """End the span with attributes of plain values that `masked_by` has masked."""
-        if attributes:
-            most = self._limits.max_span_attributes
-            if self._bounded is not None or (
-                most is not None and len(self._values) + len(attributes) > most
-            ):
-                self.add_masked(attributes)
-                attributes = {}
         with self._lock:
             if self._end_time is not None:
                 _logger.warning("Calling end() on an ended span.")
                 return
             if attributes:
-                self._values.update(attributes)
+                most = self._limits.max_span_attributes
+                if self._bounded is None and (
+                    most is None or len(self._values) + len(attributes) <= most
+                ):
+                    self._values.update(attributes)
+                else:
+                    self._attributes.update(attributes)
             self._end_time = time_ns() if end_time is None else end_time
-            if self._bounded is not None:
+            if _SEALS and self._bounded is not None:
                 self._bounded._immutable = True
         if self._record_end_metrics is not None:
             self._record_end_metrics()
@@ -266,7 +277,7 @@ class LeanSpan(_Span):
         held = BoundedAttributes(
             limits.max_span_attributes,
             None,
-            immutable=self._end_time is not None,
+            immutable=_SEALS and self._end_time is not None,
             max_value_len=limits.max_span_attribute_length,
         )
         held._dict = self._values
@@ -274,10 +285,13 @@ class LeanSpan(_Span):
 
     def _put_all(self, attributes: dict[str, Any]) -> bool:
         """Set attributes of plain values; return False, and set none, where they need a closer look."""
-        values, most = self._values, self._limits.max_span_attributes
+        most = self._limits.max_span_attributes
         with self._lock:
-            if self._end_time is not None or (
-                most is not None and len(values) + len(attributes) > most
+            values = self._values
+            if (
+                self._bounded is not None
+                or self._end_time is not None
+                or (most is not None and len(values) + len(attributes) > most)
             ):
                 return False
             for key in attributes:

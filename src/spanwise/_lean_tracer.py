@@ -217,6 +217,8 @@ def opens_lean_spans(tracer: Any) -> bool:
 
 def _context_below(parent: SpanContext | None, trace_id: int | None) -> SpanContext:
     """Return the context of a new span that is kept, as the SDK's tracer makes it."""
+    if _state.id_generator is not None:  # of others: its ids may be anything
+        return _context_by_others(parent, trace_id)
     if parent is None:
         if trace_id is None:
             trace_id = _ids.random_trace_id()
@@ -225,6 +227,18 @@ def _context_below(parent: SpanContext | None, trace_id: int | None) -> SpanCont
     if flags not in KEPT:  # of the others none is handed on
         flags = KEPT.get(flags & KEPT_ROOT | TraceFlags.SAMPLED, KEPT_ROOT)
     return put_together(above, _ids.random_span_id(), flags, state)
+
+
+def _context_by_others(parent: SpanContext | None, trace_id: int | None) -> SpanContext:
+    if parent is None:
+        above = _ids.random_trace_id() if trace_id is None else trace_id
+        flags, state = KEPT_ROOT, DEFAULT_TRACE_STATE
+    else:
+        above, state = parent.trace_id, parent.trace_state
+        flags = TraceFlags(parent.trace_flags & KEPT_ROOT | TraceFlags.SAMPLED)
+    return SpanContext(
+        above, _ids.random_span_id(), is_remote=False, trace_flags=flags, trace_state=state
+    )
 
 
 def _values_of(
