@@ -191,7 +191,7 @@ class Walk:
             self.bytes_left -= 5
             return value
         if (kind is dict or kind is list or kind is tuple) and self.plain is not None:
-            flat = self._flat(value) if depth < self.limits.depth else None
+            flat = self._flat(value) if 0 < depth < self.limits.depth else None
             if flat is not None:
                 return flat
         handler = HANDLERS.get(kind) if type(kind) is type else None

@@ -99,10 +99,6 @@ class Masker:
         hints = self._hints
         return hints.search(text) or (not text.isascii() and hints.are_missed_in(text))
 
-    def prepare(self) -> None:
-        """Make now what the first look at a text would make, in some milliseconds."""
-        self._hints.prepare()
-
     def text(self, text: str) -> str:
         """Return the text with every secret that can be told by its shape replaced by `***`."""
         length = len(text)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import sys
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -39,6 +40,8 @@ _SHORT = 2048
 # The two signs that become an ASCII letter in small letters; the second has a dot behind it then.
 _KELVIN: Final = r"\x{212A}"
 _DOTTED: Final = r"\x{130}"
+_FEW = 200  # texts, of which a short program need not have more
+_LONG = 512  # characters that take as long as another text
 _Shape = tuple[str, re.Pattern[str]]
 
 
@@ -105,7 +108,8 @@ class Hints:
     def __init__(self, names: tuple[str, ...]) -> None:
         self._names = names
         self._foreign = tuple(name for name in names if not name.isascii())
-        self.search: Callable[[str], bool] = self._prepare_and_search
+        self.search: Callable[[str], bool] = self._search_for_now
+        self._few = 0 if "pydantic_core" in sys.modules else _FEW
 
     def occur_in(self, text: str) -> bool:
         """Return whether any hint is in the text."""
@@ -120,10 +124,14 @@ class Hints:
         return bool(self._foreign) and self.name_a_secret(text.lower())
 
     def prepare(self) -> None:
-        """Make the automaton, which takes some milliseconds; else the first search does."""
+        """Make the automaton, and search by it from now on."""
         self.search = _automaton(self._names) or self.occur_one_by_one
 
-    def _prepare_and_search(self, text: str) -> bool:
+    def _search_for_now(self, text: str) -> bool:
+        """Search one by one until an automaton pays: to load it takes some milliseconds."""
+        self._few -= 1 + len(text) // _LONG
+        if self._few >= 0:
+            return self.occur_one_by_one(text)
         self.prepare()
         return self.search(text)
 
@@ -162,7 +170,7 @@ def has_program(text: str) -> bool:
 def _automaton(names: tuple[str, ...]) -> Callable[[str], bool] | None:
     """Return a search for all hints but those of other alphabets, or None where there is none."""
     try:
-        # Not before it is needed: an import of Spanwise alone is to stay light.
+        # Not before it is needed: an import, and a few calls, are to stay light.
         from pydantic_core import SchemaValidator
 
         pattern = _expression(names)

@@ -93,6 +93,7 @@ def test_without_the_automaton_the_answers_are_the_same(
     expected = fast.occur_in(text)
     monkeypatch.setitem(sys.modules, "pydantic_core", None)
     slow = Hints(NAMES)
+    slow.prepare()
     assert expected == slow.occur_in(text)
     assert slow.search == slow.occur_one_by_one
 
@@ -105,10 +106,19 @@ def test_more_names_than_an_automaton_holds_are_looked_for_all_the_same() -> Non
     assert not hints.occur_in("a b")
 
 
-def test_an_import_does_not_load_the_automaton() -> None:
-    """It is made when the first text is looked through."""
-    script = "import sys, spanwise; print('pydantic_core' in sys.modules)"
+@pytest.mark.parametrize(("texts", "is_made"), [(0, False), (20, False), (500, True)])
+def test_the_automaton_is_made_for_many_texts_only(texts: int, is_made: bool) -> None:
+    """An import and a few calls stay light; the answers are the same before and after."""
+    script = (
+        "import sys, spanwise\n"
+        "from spanwise._masking import Masker\n"
+        "masker = Masker()\n"
+        f"for number in range({texts}):\n"
+        "    assert not masker.suspects(f'plain {number}')\n"
+        "    assert masker.suspects(f'token {number}')\n"
+        "print('pydantic_core' in sys.modules)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
     )
-    assert "False" == done.stdout.strip()
+    assert str(is_made) == done.stdout.strip()
