@@ -36,6 +36,7 @@ _HOOK_ERRORS = semconv.OBSERVATION_HOOK_ERRORS
 _INPUT = semconv.OBSERVATION_INPUT
 _OUTPUT = semconv.OBSERVATION_OUTPUT
 _NONE: Mapping[str, Any] = {}
+_SAMPLED = int(TraceFlags.SAMPLED)
 _put = dict.__setitem__  # a Context lets nothing be set in it
 
 
@@ -209,8 +210,8 @@ def _start(
             trace_id = random_trace_id()
             if not runtime.sampling.keeps(trace_id, context):
                 return _left_out(plan, trace_id, context)
-    elif trace_id is None and made.lean is not None and type(above) is made.lean:
-        parent = above._context  # it is kept, or it would be another span
+    elif trace_id is None and type(above) is made.lean and above._context[3] & _SAMPLED:
+        parent = above._context
     else:
         decided: Any = _decided(plan, runtime, context, trace_id)
         if type(decided) is not tuple:
@@ -230,10 +231,8 @@ def _start(
     except Exception as error:  # noqa: BLE001 - the call is seen, if without its arguments
         _guard.swallow("capture.input", error)
     span: Span | None = None
-    if made.lean is not None and not links:
-        span = runtime.tracer.open(  # type: ignore[attr-defined]  # it has that, then
-            made, call_context, parent, scope, attributes, trace_id, start_time_ns
-        )
+    if made.open is not None and not links:
+        span = made.open(made, call_context, parent, scope, attributes, trace_id, start_time_ns)
     if span is None:
         if trace_id is not None and runtime.owns_provider:
             next_trace_id(trace_id)

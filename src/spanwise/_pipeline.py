@@ -5,18 +5,20 @@ Imported by the first `configure()`: importing it imports the SDK.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from opentelemetry import trace as trace_api
+from opentelemetry.sdk.trace import sampling as sdk_sampling
 from opentelemetry.trace import ProxyTracerProvider
 
 from spanwise import _declared, _destinations, _guard, _settings, _state, _version
 from spanwise._encoding import Encoder, Limits
 from spanwise._environment import CONFIG_FILE, Environment
+from spanwise._lean_opener import LeanOpener
 from spanwise._lean_spans import LeanSpan
-from spanwise._lean_tracer import opens_lean_spans
+from spanwise._lean_tracer import LeanTracer, opens_lean_spans
 from spanwise._masked_attributes import masked_attributes
 from spanwise._masking import Masker
 from spanwise._provider import (
@@ -109,8 +111,20 @@ def build(
         processor=processor,
         provider=provider,
         owns_provider=owns,
-        lean=LeanSpan if owns and sampler is None and opens_lean_spans(tracer) else None,
+        open=_opener(tracer, settings, sampler),
+        lean=LeanSpan,
     )
+
+
+def _opener(
+    tracer: Any, settings: Settings, sampler: sdk_sampling.Sampler | None
+) -> Callable[..., Any] | None:
+    """Return what opens the spans of operations, if not the tracer alone."""
+    if not settings.lean_spans:
+        return None
+    if isinstance(tracer, LeanTracer):
+        return tracer.open if sampler is None and opens_lean_spans(tracer) else None
+    return LeanOpener(tracer).open if LeanOpener.fits(tracer) else None
 
 
 def _provider(

@@ -21,7 +21,8 @@ class Prepared:
         runtime: by whose settings it was prepared.
         encoder: makes the texts of what is captured.
         masker: by which this is masked.
-        lean: the class of the spans that the tracer opens; None where it opens none.
+        open: starts the span at once, where the tracer needs not be asked.
+        lean: the class of the spans that it makes.
         attributes: those of the plan, masked; copied for each span.
         name: of the span, as it was given.
         masked_name: the same as it may be written.
@@ -35,13 +36,14 @@ class Prepared:
 
     __slots__ = (
         *("attributes", "captures", "captures_as_bound", "decides", "encoder", "enters"),
-        *("is_trace", "keeps_roots", "lean", "masked_name", "masker", "name", "runtime"),
+        *("is_trace", "keeps_roots", "lean", "masked_name", "masker", "name", "open", "runtime"),
     )
 
     def __init__(self, plan: Plan, runtime: Runtime) -> None:
         self.runtime = runtime
         self.encoder = runtime.encoder
         self.masker = masker = runtime.encoder.masker
+        self.open = runtime.open
         self.lean = runtime.lean
         self.attributes: dict[str, Any] = masked_attributes(plan.attributes, masker)
         self.name = plan.name

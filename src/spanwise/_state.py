@@ -10,6 +10,7 @@ import collections
 import itertools
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,8 @@ class Runtime:
         processor: the one span processor that Spanwise added to the provider.
         provider: the TracerProvider in use.
         owns_provider: False for a provider that the application made.
-        lean: the class of the spans that `tracer.open` makes; None where it makes none.
+        open: starts the span of an operation at once, where the tracer needs not be asked.
+        lean: the class of the spans that it makes.
     """
 
     settings: Settings
@@ -48,6 +50,7 @@ class Runtime:
     processor: DelegatingSpanProcessor
     provider: Any
     owns_provider: bool
+    open: Callable[..., Any] | None = None
     lean: Any = None
 
 
