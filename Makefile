@@ -16,7 +16,7 @@ INSTRUMENTORS := .venvs/instrumentors
 EARLIER := .venvs/instrumentors-earlier
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit test-slow test-all test-brixo test-langgraph test-langfuse test-pairs record-spans test-cli test-backends test-collector bench-faults generate changelog clean
+.PHONY: help demo test check unit test-sdk-spans test-slow test-all test-brixo test-langgraph test-langfuse test-pairs record-spans test-cli test-backends test-collector bench-faults generate changelog clean
 
 help:  ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -36,6 +36,9 @@ check: $(TESTED)  ## Lint, types and import rules
 
 unit: $(TESTED)  ## The quick tests
 	$(BIN)/python -m pytest -q -n 2 -m "not slow"
+
+test-sdk-spans: $(TESTED)  ## The quick tests with OpenTelemetry's own spans instead of lean ones
+	SPANWISE_LEAN_SPANS=false $(BIN)/python -m pytest -q -n 2 -m "not slow"
 
 test-slow: $(TESTED)  ## The tests that take long
 	$(BIN)/python -m pytest -q -n 2 -m slow

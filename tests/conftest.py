@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opentelemetry import context as context_api
@@ -15,17 +16,20 @@ from opentelemetry.util._once import Once
 
 import spanwise
 from spanwise import _guard, _state, semconv
+from spanwise._lean_spans import LeanSpan
 from support.files import Files
 from support.receiver import Receiver
 
 _OURS = ("SPANWISE_", "OTEL_", "BRIXO_", "FLUXLOOP_")
+# What all tests pass with, either way: `SPANWISE_LEAN_SPANS=false make unit`.
+_EITHER_WAY = "SPANWISE_LEAN_SPANS"
 
 
 @pytest.fixture(autouse=True)
 def clean_slate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Nothing configured, no variable of ours set, an empty folder as the current one."""
     for name in list(os.environ):
-        if name.startswith(_OURS):
+        if name.startswith(_OURS) and name != _EITHER_WAY:
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     # Of subprocesses, too: the folder in which spools lie by default.
@@ -75,16 +79,24 @@ def receiver() -> Iterator[Receiver]:
 def registered_attributes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every attribute of every span that Spanwise itself makes is in the registry."""
     unknown: set[str] = set()
-    ended = SdkSpan._readable_span
+    ended, lean_ended = SdkSpan._readable_span, LeanSpan.end_with
 
-    def observed(self: SdkSpan) -> ReadableSpan:
-        span = ended(self)
+    def look(span: ReadableSpan) -> None:
         if span.instrumentation_scope is not None and span.instrumentation_scope.name == "spanwise":
             for holder in (span, *span.events):
                 unknown.update(k for k in holder.attributes or {} if not semconv.is_registered(k))
+
+    def observed(self: SdkSpan) -> ReadableSpan:
+        span = ended(self)
+        look(span)
         return span
 
+    def lean_observed(self: LeanSpan, *arguments: Any) -> None:
+        lean_ended(self, *arguments)
+        look(self)
+
     monkeypatch.setattr(SdkSpan, "_readable_span", observed)
+    monkeypatch.setattr(LeanSpan, "end_with", lean_observed)
     yield
     assert unknown == set(), "attributes that semconv/ does not define"
 
