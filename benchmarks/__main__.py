@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -56,6 +57,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--only", nargs="+", choices=MEASURES, metavar="MEASURE")
     parser.add_argument("--results", type=Path, help=f"file of the results; {RESULTS.name}")
     given = parser.parse_args(arguments)
+    # So that whoever ends this ends the workers too, which are stopped and would never notice.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if given.quick:
         return _quick(given.only, given.results)
     path = given.results or RESULTS

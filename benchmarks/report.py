@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import charts, contenders
+from benchmarks import contenders, pictures
 from benchmarks.charts import number
 from benchmarks.environments import ROOT
 from benchmarks.measures.latency import SHARES
@@ -31,7 +31,7 @@ def write(results: Results, page: Path = PAGE) -> None:
     """Write the page, and the charts into a folder of its name."""
     folder = page.with_suffix("")
     folder.mkdir(exist_ok=True)
-    for name, svg in drawn(results).items():
+    for name, svg in pictures.drawn(results).items():
         (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
     page.write_text(filled(TEMPLATE.read_text(encoding="utf-8"), results), encoding="utf-8")
 
@@ -59,47 +59,6 @@ def quick_table(judged: Sequence[Verdict]) -> str:
         "  ".join(f"{cell:<{width}}" for cell, width in zip(row, (72, 10, 10, 12), strict=True))
         for row in rows
     )
-
-
-def drawn(results: Results) -> dict[str, str]:
-    """Return the charts, by name, of what was measured."""
-    found: dict[str, str] = {}
-    if "calls" in results:
-        of_calls = results["calls"]["decorated"]["root"]
-        ratios = {name: one["hand"] for name, one in of_calls.items() if "hand" in one}
-        ratios = dict(sorted(ratios.items(), key=lambda item: item[1]))
-        title = "A decorated call; the decorator written by hand = 1"
-        found["calls"] = charts.bars(title, ratios, mark=1.0)
-    if "payloads" in results:
-        ms = {
-            name: one["median"] / 1000
-            for name, one in results["payloads"]["text and leaves"].items()
-            if "median" in one
-        }
-        title = "A call with a 1 MB string and 10,000 leaves (logarithmic)"
-        ordered = dict(sorted(ms.items(), key=lambda item: item[1]))
-        found["payloads"] = charts.bars(title, ordered, unit="ms", is_log=True)
-    if "throughput" in results:
-        rates = {
-            name: one["delivered_per_s"]
-            for name, one in results["throughput"].items()
-            if "delivered_per_s" in one
-        }
-        title = "Spans delivered per second, from a tight loop"
-        ordered = dict(sorted(rates.items(), key=lambda item: -item[1]))
-        found["throughput"] = charts.bars(title, ordered)
-    if "imports" in results:
-        ms = {name: one["median"] for name, one in results["imports"].items() if "median" in one}
-        ordered = dict(sorted(ms.items(), key=lambda item: item[1]))
-        found["imports"] = charts.bars("Import in a fresh process", ordered, unit="ms")
-    for name, curve in results.get("curves", {}).items():
-        title = f"A span's price and the number of {curve['x']}"
-        if name in ("depth", "identity", "spool"):
-            title = f"A span's price and the {curve['x']}"
-        found[f"curve-{name}"] = charts.lines(
-            title, curve["x"], curve["xs"], curve["lines"], "microseconds of CPU a span"
-        )
-    return found
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

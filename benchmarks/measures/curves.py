@@ -27,7 +27,7 @@ def measure(plan: Plan) -> dict[str, Any]:
     if not plan.peers:
         return {}
     curves: Mapping[str, tuple[str, Sequence[int], Point, Sequence[Contender]]] = {
-        "depth": ("calls in each other", DEPTHS, _at_depth, (HAND, _NO_SINK, _SPOOL)),
+        "depth": ("depth of a trace", DEPTHS, _at_depth, (HAND, _NO_SINK, _SPOOL)),
         "open": ("open spans", OPEN, _with_open, (HAND, _NO_SINK, _SPOOL)),
         "identity": ("identity attributes", ATTRIBUTES, _identified, (_NO_SINK, _SPOOL)),
         "spool": ("MB waiting in the spool", WAITING_MB, _with_waiting, (_SPOOL,)),
