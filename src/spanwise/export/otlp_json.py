@@ -16,6 +16,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from spanwise import _raw_fields as raw
 from spanwise import dialects, semconv
+from spanwise._lean_spans import LeanSpan
 from spanwise.export.protobuf import LARGEST_INT, MOST_NESTED
 from spanwise.export.record import Record
 
@@ -207,16 +208,22 @@ def _line(record: Record, behind: bytes, dumps: Callable[[Any], bytes]) -> bytes
     if len(pieces) > 1:
         pieces[-1] = pieces[-1][:-1]  # no comma behind the last one
     pieces.append(b"]")
-    if dropped := getattr(span, "dropped_attributes", 0):
-        pieces += (b',"droppedAttributesCount":', dumps(dropped))
-    if record.events:
-        pieces += (b',"events":', dumps(_events(record)))
-    if dropped := getattr(span, "dropped_events", 0):
-        pieces += (b',"droppedEventsCount":', dumps(dropped))
-    if record.links:
-        pieces += (b',"links":', dumps(_links(record)))
-    if dropped := getattr(span, "dropped_links", 0):
-        pieces += (b',"droppedLinksCount":', dumps(dropped))
+    # A lean span that has made no room for more than its attributes has nothing more.
+    if not (
+        type(span) is LeanSpan
+        and span._bounded is None
+        and span._event_list is None
+        and span._link_list is None
+    ):
+        described = _dropped(span, "droppedAttributesCount", "dropped_attributes")
+        if record.events:
+            described["events"] = _events(record)
+        described |= _dropped(span, "droppedEventsCount", "dropped_events")
+        if record.links:
+            described["links"] = _links(record)
+        described |= _dropped(span, "droppedLinksCount", "dropped_links")
+        if described:
+            pieces += (b",", dumps(described)[1:-1])
     code, message = span.status.status_code, record.status_message
     if code is _UNSET and not message:
         pieces += (b',"status":{"code":0}}', behind)
@@ -275,7 +282,7 @@ def _links(record: Record) -> list[dict[str, Any]]:
     ]
 
 
-def _dropped(original: Any, name: str, attribute: str) -> dict[str, int]:
+def _dropped(original: Any, name: str, attribute: str) -> dict[str, Any]:
     count = getattr(original, attribute, 0)
     return {name: count} if count else {}
 

@@ -31,6 +31,7 @@ from spanwise.processors.open_spans import OpenSpan
 _INPUT: Final = semconv.GEN_AI_USAGE_INPUT_TOKENS
 _OUTPUT: Final = semconv.GEN_AI_USAGE_OUTPUT_TOKENS
 _TOTAL: Final = semconv.OBSERVATION_USAGE_TOTAL_TOKENS
+_TOLD_IN: Final = frozenset((_INPUT, _OUTPUT, _TOTAL))
 _BELOW: Final = tuple(f"{name}." for name in COUNTS)
 _MODELS: Final = (semconv.GEN_AI_REQUEST_MODEL, semconv.GEN_AI_RESPONSE_MODEL)
 
@@ -78,6 +79,8 @@ class TokenCounts:
     def once(self, record: Record, opened: OpenSpan | None) -> Record:
         """Return the record of a span that has ended, without counts that were told before."""
         try:
+            if _TOLD_IN.isdisjoint(record.attributes):  # as of most spans
+                return record
             return self._once(record, opened)
         except Exception as error:  # noqa: BLE001 - the span is written as it is
             _guard.swallow("token_counts", error)
