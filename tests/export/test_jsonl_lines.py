@@ -233,3 +233,24 @@ def test_a_time_is_that_of_the_standard_library(time_ns):
 def test_an_odd_time_is_a_time_all_the_same(time_ns):
     """A line is not lost for it."""
     assert datetime.datetime.fromisoformat(iso_time(time_ns))
+
+
+def test_other_files_of_a_folder_are_looked_at_once_in_many_lines(tmp_path, monkeypatch):
+    """A folder may hold thousands of them."""
+    looks = []
+    monkeypatch.setattr(JsonlFiles, "_enforce_cap", lambda files: looks.append(files))
+    files = JsonlFiles(tmp_path)
+    for _ in range(2000):
+        files.write(plain_record())
+    assert [files] == looks
+
+
+def test_above_the_cap_the_oldest_files_go(tmp_path):
+    """The newest of each kind stay, whatever they hold."""
+    for day in range(1, 9):
+        (tmp_path / f"traces_202001{day:02}.jsonl").write_bytes(b"x" * 10_000)
+    files = JsonlFiles(tmp_path, max_bytes=30_000)
+    files.write(plain_record())
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert ["traces_20200107.jsonl", "traces_20200108.jsonl"] == left[1:3]
+    assert 4 == len(left)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +27,7 @@ from spanwise.export.record import Record
 
 STEMS: Final = ("traces", "observations")
 
+_NAMES: Final = tuple(f"{stem}_" for stem in STEMS)
 _FILE_BYTES = 64 * 1024 * 1024
 _CHECK_EVERY_LINES = 512
 _DAY_S = 86_400
@@ -48,7 +50,7 @@ class JsonlFiles:
             stem: Backlog("jsonl", f"{stem} in {folder}", file.append, file.holds)
             for stem, file in self._files.items()
         }
-        self._lines = 0
+        self._unchecked_bytes = 0
         self._has_lost = False
         self._resource: tuple[Any, bytes | None] = (None, None)
 
@@ -115,8 +117,10 @@ class JsonlFiles:
 
     def _append(self, stem: str, line: bytes) -> None:
         self._backlogs[stem].append(line)
-        self._lines += 1
-        if self._lines % _CHECK_EVERY_LINES == 1:
+        self._unchecked_bytes -= len(line)
+        if self._unchecked_bytes < 0:
+            # Each time all files of the folder are looked at, which may be many.
+            self._unchecked_bytes = self._file_bytes // 4
             with _guard.guard("jsonl.cap"):
                 self._enforce_cap()
 
@@ -132,11 +136,15 @@ class JsonlFiles:
 
     def _enforce_cap(self) -> None:
         files = []
-        for stem in STEMS:
-            for path in self.folder.glob(f"{stem}_*.jsonl"):
-                status = path.stat()
-                files.append((status.st_mtime, status.st_size, path))
+        # What cannot be looked at, or is gone meanwhile, is none of ours to delete.
+        with contextlib.suppress(OSError), os.scandir(self.folder) as entries:
+            for entry in entries:
+                if entry.name.startswith(_NAMES) and entry.name.endswith(".jsonl"):
+                    status = entry.stat()
+                    files.append((status.st_mtime, status.st_size, Path(entry.path)))
         total = sum(size for _, size, _ in files)
+        if total <= self.max_bytes:
+            return
         # Other processes write here too: the newest file of each kind is never touched.
         newest = {
             stem: max((p for _, _, p in files if p.name.startswith(stem)), default=None, key=_order)
