@@ -71,7 +71,7 @@ class Process:
         )
         try:
             self._answer()
-        except FailedError:
+        except BaseException:  # an interruption, too, leaves no process behind
             self.kill()
             raise
         self._pause()

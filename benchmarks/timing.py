@@ -105,8 +105,9 @@ class Shapes:
 
 def per_call(time_calls: Callable[[int], Timed], budget_s: float) -> dict[str, float]:
     """Return the median price of a call over a few batches that fill the time, in microseconds."""
+    time_calls(1)  # which sets up what packages set up when they are first used
     calls = 1
-    while True:  # the first batches are also what warms up
+    while True:
         wall, _ = time_calls(calls)
         if wall > budget_s * 1e9 / BATCHES / 4 or calls >= 1 << 20:
             break

@@ -26,14 +26,12 @@ ENVIRONMENTS: Mapping[str, Sequence[str]] = {
     "traceloop": ("traceloop-sdk==0.62.4", "httpx", "-c", "tests/compat/brixo_requirements.txt"),
     "langfuse": ("langfuse==5.0.4",),
     "logfire": ("logfire==5.4.0",),
-    "openinference": ("openinference-instrumentation==0.1.72", "opentelemetry-sdk"),
-    "opik": ("opik==2.2.122",),
-    # Without these two it only warns, and makes no span.
-    "mlflow": (
-        "mlflow-tracing==3.17.2",
-        "sqlparse",
+    "openinference": (
+        "openinference-instrumentation==0.1.72",
         "opentelemetry-exporter-otlp-proto-http",
     ),
+    "opik": ("opik==2.2.122",),
+    "mlflow": ("mlflow-tracing==3.17.2", "opentelemetry-exporter-otlp-proto-http"),
 }
 # What a package is called where it is installed from.
 PACKAGES: Mapping[str, str] = {
