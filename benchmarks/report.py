@@ -149,7 +149,9 @@ def _instrumentors(results: Results) -> str:
 
 def _throughput(results: Results) -> str:
     rows = []
-    for name, one in results["throughput"].items():
+    found = results["throughput"]
+    for name in sorted(found, key=lambda name: -found[name].get("delivered_per_s", 0)):
+        one = found[name]
         if "failed" in one:
             rows.append(_row(name, one, [""] * 7))
             continue
@@ -188,7 +190,7 @@ def _exits(results: Results) -> str:
         for state in ("dead", "hanging"):
             one = found[state].get(name, {"failed": "not run"})
             if "failed" in one:
-                cells += [one["failed"], ""]
+                cells += [f"failed: {one['failed']}", ""]
                 continue
             arrived = f"{one['arrived']:,.0f} of {one['produced']:,}" if name in kept else ""
             cells += [f"{one['exit_s']:.2f}", arrived]
@@ -199,8 +201,9 @@ def _exits(results: Results) -> str:
 
 def _imports(results: Results) -> str:
     rows = [
-        _row(name, one, [_cell(one, "median"), _cell(one, "over_api_ms")])
-        for name, one in results["imports"].items()
+        _row(label, one, [_cell(one, "median"), _cell(one, "over_api_ms")])
+        for name, label in _named(results["imports"])
+        if (one := results["imports"][name])
     ]
     return table(["import", "ms", "over the API, in each round, ms"], rows)
 

@@ -25,6 +25,7 @@ from benchmarks.subject import (
 BATCHES = 5
 # Steps of the short and of the long generator: their difference is the price of steps alone.
 SHORT, LONG = 100, 1100
+_ENOUGH_BARE = 20_000  # calls in a batch
 
 Timed = tuple[int, int]  # nanoseconds of the wall clock, and of the CPU, of all threads
 
@@ -103,8 +104,18 @@ class Shapes:
         return time.perf_counter_ns() - wall, time.process_time_ns() - cpu
 
 
-def per_call(time_calls: Callable[[int], Timed], budget_s: float) -> dict[str, float]:
-    """Return the median price of a call over a few batches that fill the time, in microseconds."""
+def per_call(
+    time_calls: Callable[[int], Timed], budget_s: float, time_bare: Callable[[int], Timed]
+) -> dict[str, float]:
+    """Return the price of a call over the bare one, in microseconds.
+
+    Both are called in turns, a few batches each; the price is the difference of the medians.
+
+    Args:
+        time_calls: makes that many calls, and returns what they took.
+        budget_s: seconds that the batches of the calls fill.
+        time_bare: the same for the undecorated function.
+    """
     time_calls(1)  # which sets up what packages set up when they are first used
     calls = 1
     while True:
@@ -114,12 +125,21 @@ def per_call(time_calls: Callable[[int], Timed], budget_s: float) -> dict[str, f
         calls *= 2
     calls = max(1, int(calls * budget_s * 1e9 / BATCHES / max(wall, 1)))
     gc.collect()
-    batches = [time_calls(calls) for _ in range(BATCHES)]
-    return {
-        "us": statistics.median(wall for wall, _ in batches) / calls / 1000,
-        "cpu_us": statistics.median(cpu for _, cpu in batches) / calls / 1000,
-        "calls": calls * BATCHES,
-    }
+    batches, bare = [], []
+    for _ in range(BATCHES):
+        batches.append(time_calls(calls))
+        bare.append(time_bare(min(calls, _ENOUGH_BARE)))
+    prices = [
+        statistics.median(taken[clock] for taken in batches) / calls
+        - statistics.median(taken[clock] for taken in bare) / min(calls, _ENOUGH_BARE)
+        for clock in (0, 1)
+    ]
+    return {"us": prices[0] / 1000, "cpu_us": prices[1] / 1000, "calls": calls * BATCHES}
+
+
+def nothing(calls: int) -> Timed:
+    """Take no time: what a call is compared with that has no bare form."""
+    return 0, 0
 
 
 def each_call(kit: Kit, seconds: float) -> list[int]:

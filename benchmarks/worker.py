@@ -27,6 +27,7 @@ class Worker:
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
         self._shapes: timing.Shapes | None = None
+        self._bare = timing.Shapes(Kit(lambda function: function))
         self._held: list[Any] = []
 
     @property
@@ -37,11 +38,12 @@ class Worker:
         return self._shapes
 
     def call(self, shape: str, budget_s: float, which: str | None = None) -> dict[str, float]:
-        """Return the price of one call."""
+        """Return the price of one call, over that of the undecorated function."""
         function = getattr(self.shapes, shape)
-        if which is None:
-            return timing.per_call(function, budget_s)
-        return timing.per_call(lambda calls: function(calls, which), budget_s)
+        if which is not None:
+            return timing.per_call(lambda calls: function(calls, which), budget_s, timing.nothing)
+        bare = timing.nothing if shape == "tracer" else getattr(self._bare, shape)
+        return timing.per_call(function, budget_s, bare)
 
     def count(self, shape: str, calls: int) -> None:
         """Make so many calls, and no more."""
@@ -49,7 +51,7 @@ class Worker:
 
     def depth(self, depth: int, budget_s: float) -> dict[str, float]:
         """Return the price of a call among calls that are that deep in each other."""
-        return timing.per_call(timing.recursing(self._kit, depth), budget_s)
+        return timing.per_call(timing.recursing(self._kit, depth), budget_s, timing.nothing)
 
     def hold(self, spans: int) -> None:
         """Have that many spans open."""

@@ -54,8 +54,8 @@ def test_a_percentile_has_its_share_below_it(share, expected):
     assert expected == rounds.percentile(range(100), share)
 
 
-def test_what_a_call_costs_is_told_over_the_bare_one():
-    """The price of the function itself is nobody's, and who missed a round has no price."""
+def test_the_price_of_a_bare_contender_is_taken_away():
+    """What the call costs without anybody is nobody's, and who missed a round has no price."""
     answers = {
         "bare": [{"us": 1.0, "cpu_us": 1.0}] * 2,
         "hand": [{"us": 11.0, "cpu_us": 21.0}] * 2,
@@ -155,7 +155,7 @@ def test_an_error_of_a_request_is_an_answer(this_environment):
 def test_ours_and_by_hand_are_measured_in_the_same_rounds(this_environment):
     """A tiny run gives each contender its price and its ratio, for every shape of a call."""
     asks = {shape: {"do": "call", "shape": shape} for shape in calls.SHAPES}
-    found = calls.by_shape([calls.BARE, HAND, NO_SINK, FILES, SPOOL], asks, TINY)
+    found = calls.by_shape([HAND, NO_SINK, FILES, SPOOL], asks, TINY)
     assert list(calls.SHAPES) == list(found)
     for of_shape in found.values():
         assert {"hand", NO_SINK.name, FILES.name, SPOOL.name} == set(of_shape)

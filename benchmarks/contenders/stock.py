@@ -1,4 +1,4 @@
-"""OpenTelemetry's SDK, used by hand: the two yardsticks, and what stands for "bare"."""
+"""OpenTelemetry's SDK, used by hand: the two yardsticks."""
 
 from __future__ import annotations
 
@@ -34,8 +34,6 @@ def batched(place: Place) -> BatchSpanProcessor:
 
 def set_up(variant: str, place: Place) -> Kit:
     """Set the SDK up as its documentation says, and return what decorates."""
-    if variant == "bare":
-        return Kit(lambda function: function)
     if variant == "unconfigured":
         return Kit(by_hand)
     sampler = sampling.ALWAYS_OFF if variant == "sampled out" else None

@@ -12,7 +12,8 @@ from benchmarks.contenders import HAND, Contender
 from benchmarks.plan import Plan, say
 from benchmarks.processes import FailedError, Process
 
-BARE = Contender("bare", "stock", "bare", is_quick=True)
+# In the results of a measure that has it, what all others are told over.
+BARE = "bare"
 SHAPES = ("root", "nested", "root_async", "nested_async", "steps", "steps_async")
 QUICK_SHAPES = ("root", "nested", "root_async", "nested_async", "steps")
 GROUPS: Mapping[str, tuple[Sequence[Contender], Sequence[str]]] = {
@@ -29,7 +30,7 @@ def measure(plan: Plan) -> dict[str, Any]:
     """Return, by group and shape, what a call costs over the bare one in each contender."""
     results = {}
     for group, (everyone, shapes) in GROUPS.items():
-        taking_part = [BARE, *(one for one in everyone if plan.peers or one.is_quick)]
+        taking_part = [one for one in everyone if plan.peers or one.is_quick]
         asks = {shape: {"do": "call", "shape": shape} for shape in shapes}
         if not plan.peers:
             asks = {shape: ask for shape, ask in asks.items() if shape in QUICK_SHAPES}
@@ -41,12 +42,12 @@ def measure(plan: Plan) -> dict[str, Any]:
 def payloads(plan: Plan) -> dict[str, Any]:
     """Return what a call with a large argument costs, by the form of the argument."""
     say("payloads")
-    everyone = [BARE, HAND, *contenders.OURS[:3], *(contenders.PEERS if plan.peers else ())]
+    everyone = [HAND, *contenders.OURS[:3], *(contenders.PEERS if plan.peers else ())]
     first = {_FORMS[0]: {"do": "call", "shape": "payload", "which": _FORMS[0]}}
     results = by_shape(everyone, first, dataclasses.replace(plan, rounds=3))
     if plan.peers:
         others = {form: {"do": "call", "shape": "payload", "which": form} for form in _FORMS[1:]}
-        few = [BARE, HAND, *contenders.OURS[:3]]
+        few = [HAND, *contenders.OURS[:3]]
         results |= by_shape(few, others, dataclasses.replace(plan, rounds=3))
     return results
 
@@ -56,7 +57,7 @@ def by_shape(
     asks: Mapping[str, Mapping[str, Any]],
     plan: Plan,
 ) -> dict[str, Any]:
-    """Return what `interleaved` measures, over the bare call of the same round, with the ratios."""
+    """Return what `interleaved` measures, summed up, with the ratios to the yardsticks."""
     found, failed = interleaved(everyone, asks, plan)
     return {shape: _judged(found[shape], failed, plan.clock) for shape in asks}
 
@@ -111,10 +112,11 @@ def _judged(of_shape: Answers, failed: Mapping[str, str], clock: str) -> dict[st
 
 
 def _over_bare(of_shape: Answers, clock: str) -> dict[str, list[float]]:
-    """Return what each call took more than the bare one of its round, of those who did them all."""
-    bare = [answer[clock] for answer in of_shape[BARE.name]]
+    """Return the numbers of those who did every round, over those of a bare contender, if any."""
+    times = max(map(len, of_shape.values()), default=0)
+    bare = [answer[clock] for answer in of_shape.get(BARE, ())] or [0.0] * times
     return {
         name: [mine[clock] - plain for mine, plain in zip(answers, bare, strict=True)]
         for name, answers in of_shape.items()
-        if name != BARE.name and len(answers) == len(bare)
+        if name != BARE and len(answers) == len(bare)
     }

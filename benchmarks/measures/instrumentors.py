@@ -17,14 +17,14 @@ _REAL = (
     Contender("Spanwise, files", "openai_ours", "files", environment="instrumentor"),
     Contender("Spanwise, spool", "openai_ours", "spool", environment="instrumentor"),
 )
-_REAL_BARE = Contender("bare", "openai_stock", "bare", environment="instrumentor")
+_REAL_BARE = Contender(calls.BARE, "openai_stock", "bare", environment="instrumentor")
 
 
 def measure(plan: Plan) -> dict[str, Any]:
     """Return the price of a span made with the API, and of one by a real instrumentor."""
     say("instrumentors")
     asks = {"tracer": {"do": "call", "shape": "tracer"}}
-    everyone = [calls.BARE, *(one for one in _BY_TRACER if plan.peers or one.is_quick)]
+    everyone = [one for one in _BY_TRACER if plan.peers or one.is_quick]
     results = calls.by_shape(everyone, asks, plan)
     if plan.peers:
         longer = dataclasses.replace(plan, budget_s=3 * plan.budget_s)
