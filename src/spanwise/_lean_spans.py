@@ -19,12 +19,15 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import (
     Event,
     ReadableSpan,
+    SpanLimits,
     SynchronousMultiSpanProcessor,
     Tracer,
     _Span,
 )
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
+
+from spanwise import _guard
 
 if TYPE_CHECKING:
     from spanwise._masking import Masker
@@ -156,27 +159,21 @@ class LeanSpan(_Span):
     def set_attribute(self, key: str, value: Any) -> None:
         """Set one attribute."""
         self.masked_by = None
-        if is_plain(value, self._limits.max_span_attribute_length):
-            with self._lock:
-                if (
-                    self._bounded is None
-                    and self._end_time is None
-                    and _put(self._values, key, value, self._limits.max_span_attributes)
-                ):
-                    return
+        try:
+            if self._put_one(key, value):
+                return
+        except Exception as error:  # noqa: BLE001 - ours: the SDK does it
+            _guard.swallow("span", error)
         super().set_attribute(key, value)
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
         """Set attributes."""
         self.masked_by = None
-        longest = self._limits.max_span_attribute_length
-        if type(attributes) is dict:
-            for value in attributes.values():
-                if not is_plain(value, longest):
-                    break
-            else:
-                if self._put_all(attributes):
-                    return
+        try:
+            if are_plain(attributes, self._limits) and self._put_all(attributes):  # type: ignore[arg-type]  # a dict, then
+                return
+        except Exception as error:  # noqa: BLE001 - ours: the SDK does it
+            _guard.swallow("span", error)
         super().set_attributes(attributes)
 
     def is_masked_by(self, masker: Masker) -> bool:
@@ -216,7 +213,12 @@ class LeanSpan(_Span):
 
     def end(self, end_time: int | None = None) -> None:
         """End the span, and hand it to the processors."""
-        self.end_with({}, end_time)
+        try:
+            self.end_with({}, end_time)
+        except Exception as error:
+            if self.ours is None:  # what a processor of others raises goes where it does anyway
+                raise
+            _guard.swallow("span", error)
 
     def end_with(self, attributes: dict[str, Any], end_time: int | None) -> None:
         """End the span with attributes of plain values that `masked_by` has masked."""
@@ -283,6 +285,22 @@ class LeanSpan(_Span):
         held._dict = self._values
         return held
 
+    def _put_one(self, key: str, value: Any) -> bool:
+        """Set a plain value; return False, and do not, where it needs a closer look."""
+        if type(key) is not str or not key or not is_plain(value, self._limits):
+            return False
+        most = self._limits.max_span_attributes
+        with self._lock:
+            values = self._values
+            if self._bounded is not None or self._end_time is not None:
+                return False
+            if key in values:
+                del values[key]  # what is set anew comes last
+            elif most is not None and len(values) >= most:
+                return False
+            values[key] = value
+        return True
+
     def _put_all(self, attributes: dict[str, Any]) -> bool:
         """Set attributes of plain values; return False, and set none, where they need a closer look."""
         most = self._limits.max_span_attributes
@@ -295,31 +313,28 @@ class LeanSpan(_Span):
             ):
                 return False
             for key in attributes:
-                if type(key) is not str or not key:
-                    return False
-            for key in attributes:
                 if key in values:
                     del values[key]  # what is set anew comes last
             values.update(attributes)
         return True
 
 
-def is_plain(value: Any, longest: int | None) -> bool:
+def is_plain(value: Any, limits: SpanLimits) -> bool:
     """Return whether every release of the SDK keeps the value of an attribute as it is."""
     kind = type(value)
     if kind is str:
+        longest = limits.max_span_attribute_length
         return longest is None or len(value) <= longest
     return kind is int or kind is bool or kind is float
 
 
-def _put(values: dict[str, Any], key: str, value: Any, most: int | None) -> bool:
-    if type(key) is not str or not key:
+def are_plain(attributes: Any, limits: SpanLimits) -> bool:
+    """Return whether every release of the SDK keeps these attributes as they are."""
+    if type(attributes) is not dict:
         return False
-    if key in values:
-        del values[key]  # what is set anew comes last
-    elif most is not None and len(values) >= most:
-        return False
-    values[key] = value
+    for key, value in attributes.items():
+        if type(key) is not str or not key or not is_plain(value, limits):
+            return False
     return True
 
 

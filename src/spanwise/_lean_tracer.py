@@ -23,7 +23,7 @@ from opentelemetry.util.types import Attributes
 from spanwise import _guard, _ids, _state
 from spanwise._lean_spans import (
     LeanSpan,
-    is_plain,
+    are_plain,
     make_span,
 )
 from spanwise._sampling import forced_decision
@@ -94,7 +94,14 @@ class LeanTracer(Tracer):
                 span._record_exception = False
             if not set_status_on_exception:
                 span._set_status_on_exception = False
-            span._span_processor.on_start(span, parent_context=context)
+            if span.ours is None:
+                # What a processor of others raises goes where it goes with the SDK's span.
+                span._span_processor.on_start(span, parent_context=context)
+            else:
+                try:
+                    span.ours.on_start(span, context)
+                except Exception as error:  # noqa: BLE001 - ours
+                    _guard.swallow("span", error)
         return span
 
     def open(
@@ -132,7 +139,7 @@ class LeanTracer(Tracer):
         if span.ours is not None:
             span.ours.operation_started(span, context, scope, prepared.is_trace)
         else:
-            span._span_processor.on_start(span, parent_context=context)
+            tell_of_start(span, context)
         return span
 
     def _made(
@@ -247,14 +254,11 @@ def _values_of(
     """Return attributes as a span holds them, and the SDK's container where they have to be cleaned."""
     if attributes is None:
         return {}, None
-    longest, most = limits.max_span_attribute_length, limits.max_span_attributes
-    if type(attributes) is dict and (most is None or len(attributes) <= most):
-        for key, value in attributes.items():
-            if type(key) is not str or not key or not is_plain(value, longest):
-                break
-        else:
-            return attributes.copy(), None
+    most = limits.max_span_attributes
+    if are_plain(attributes, limits) and (most is None or len(attributes) <= most):
+        return attributes.copy(), None  # type: ignore[attr-defined]  # a dict, then
     # The SDK's samplers hand on a view, which there is of mappings only.
     view = MappingProxyType(attributes)
+    longest = limits.max_span_attribute_length
     held = BoundedAttributes(most, view, immutable=False, max_value_len=longest)
     return held._dict, held

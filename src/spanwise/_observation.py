@@ -300,8 +300,8 @@ class Observation:
         self._context = _RUNTIME_CONTEXT.get_current() if keep else None
         token = self._token
         if token is not None:
-            self._token = None
             _identity.leave(token, OBSERVATION, self)
+            self._token = None
 
 
 NO_PLAN = Plan("", "span", {})

@@ -73,18 +73,28 @@ class SpanwiseTracerProvider(TracerProvider):
         attributes: Attributes = None,
     ) -> trace_api.Tracer:
         """Return the tracer of an instrumentation scope."""
-        tracer = super().get_tracer(
-            instrumenting_module_name, instrumenting_library_version, schema_url, attributes
-        )
+        name, version = instrumenting_module_name, instrumenting_library_version
+        try:
+            tracer = super().get_tracer(name, version, schema_url, attributes)
+        except Exception:  # noqa: BLE001 - what the program did wrong is raised once more
+            tracer = super().get_tracer(name, version, schema_url, attributes)
+        try:
+            self._fit(tracer)
+        except Exception as error:  # noqa: BLE001 - ours: it makes the SDK's spans
+            _guard.swallow("tracer", error)
+        return tracer
+
+    def _fit(self, tracer: Any) -> None:
+        """Have a tracer make lean spans, for as long as the provider is to make them."""
         if (
-            type(tracer) is Tracer
+            self.makes_lean_spans
+            and type(tracer) is Tracer
             # Others may have put their own in their place.
             and type(tracer.sampler) is LiveSampler
             and type(tracer.id_generator) is RandomIds
             and _lean_spans.is_possible()
         ):
-            return LeanTracer.of(tracer, self)
-        return tracer
+            LeanTracer.of(tracer, self)
 
     def withhold(self, scopes: Iterable[str]) -> None:
         """Keep spans of these scopes from the processors that others add from now on.

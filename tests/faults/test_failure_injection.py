@@ -246,8 +246,9 @@ def normal_run(run: Callable[[], object]) -> int:
 # --- a function that fails whenever it is called -----------------------------------------------
 
 MODULES = """
-_arguments _calls _encoding _exceptions _guard _hooks _identity _ids _masked_attributes _masking _media _observation
-_operation _provider _raw_fields _sampling _secret_assignments _secret_forms _secret_names _state
+_arguments _calls _encoding _exceptions _guard _hooks _identity _ids _lean_opener _lean_spans
+_lean_tracer _masked_attributes _masking _media _observation _operation _prepared _provider
+_raw_fields _sampling _secret_assignments _secret_forms _secret_names _span_contexts _state
 _straddling _stream _threads _usage _value_kinds export.call_recordings export.jsonl_files
 export.lines export.media_files export.record instrumentation.translation
 instrumentation.vocabulary processors.delegating processors.open_spans processors.token_counts
@@ -259,7 +260,11 @@ ENTRIES = frozenset(
     Observation.identity current current_interaction identify.__init__ identify.__enter__
     identify.__exit__ DelegatingSpanProcessor.on_start DelegatingSpanProcessor.on_end
     LiveSampler.should_sample RandomIds.generate_span_id RandomIds.generate_trace_id
-    RandomIds.is_trace_id_random _start _submit _start_process _hand_over _run _Handle.__del__
+    RandomIds.is_trace_id_random SpanwiseTracerProvider.get_tracer LeanTracer.start_span
+    LeanSpan._attributes LeanSpan._events LeanSpan._links LeanSpan.attributes LeanSpan.events
+    LeanSpan.links LeanSpan.dropped_attributes LeanSpan.dropped_events LeanSpan.dropped_links
+    LeanSpan.set_attribute LeanSpan.set_attributes LeanSpan.end LeanSpan.update_name
+    DelegatingSpanProcessor.operation_started _start _submit _start_process _hand_over _run _Handle.__del__
     """.split()
 )
 
