@@ -139,7 +139,7 @@ class LeanTracer(Tracer):
         if span.ours is not None:
             span.ours.operation_started(span, context, scope, prepared.is_trace)
         else:
-            tell_of_start(span, context)
+            span._span_processor.on_start(span, parent_context=context)
         return span
 
     def _made(
