@@ -199,7 +199,6 @@ def make_record(
 def record_of_masked(
     span: LeanSpan,
     masker: Masker,
-    *,
     identity: Mapping[str, Any] | None,
     scope: InstrumentationScope,
     resource: Mapping[str, Any],
@@ -217,16 +216,17 @@ def record_of_masked(
         observation_above: id of the nearest span above that is an observation.
         keeper: where images and the like in events are kept.
     """
-    attributes = span.values()
+    attributes = span._values
     if identity and not identity.keys() <= attributes.keys():
         attributes = {**identity, **attributes}
+    message = span._status.description
     return Record(
         span,
         span.masked_name if span.name_is_masked else masker.text(valid(span.name)),
         attributes,
-        _events(span, masker, keeper) if span.events else (),
-        _links(span, masker) if span.links else (),
-        _status_message(span, masker),
+        () if span._event_list is None else _events(span, masker, keeper),
+        () if span._link_list is None else _links(span, masker),
+        None if message is None else masker.text(valid(message)),
         scope,
         resource,
         observation_above,

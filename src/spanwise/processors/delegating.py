@@ -18,8 +18,7 @@ from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.context import _RUNTIME_CONTEXT, Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext
+from opentelemetry.trace import SpanContext, TraceFlags
 
 from spanwise import _guard, _state, semconv
 from spanwise._calls import call_of
@@ -41,6 +40,7 @@ from spanwise.processors.open_spans import OpenSpan, OpenSpans
 from spanwise.processors.token_counts import TokenCounts
 
 EXIT_TIMEOUT_S = 2.0
+_SAMPLED = int(TraceFlags.SAMPLED)
 
 
 class Sink(Protocol):
@@ -111,7 +111,8 @@ class DelegatingSpanProcessor(SpanProcessor):
         self._open = OpenSpans()
         self._counts = TokenCounts()
         self._resource: tuple[Resource, Wiring, Mapping[str, Any]] | None = None
-        self._scope: tuple[InstrumentationScope, Wiring, InstrumentationScope] | None = None
+        # Resource, scope and wiring of the last masked span, and what a record has of the first two.
+        self._of_masked: tuple[Any, Any, Any, Any, Any] = (None, None, None, None, None)
         if wiring is not None:
             self.rewire(wiring)
 
@@ -300,7 +301,7 @@ class DelegatingSpanProcessor(SpanProcessor):
             if not opened.kept:
                 _state.count("dropped.sampled_out")
                 return None
-        if type(span) is not LeanSpan and not context.trace_flags.sampled:
+        if not context[3] & _SAMPLED:
             return None
         next(_state.spans_ended)
         if not wiring.sinks:
@@ -323,14 +324,21 @@ class DelegatingSpanProcessor(SpanProcessor):
             above = span.parent.span_id if span.parent is not None else None
         masker = wiring.masker
         if type(span) is LeanSpan and span.is_masked_by(masker) and wiring.capture_content:
+            resource = span._resource
+            instrumentation: Any = span._instrumentation_scope
+            known = self._of_masked
+            if (
+                known[0] is not resource
+                or known[1] is not instrumentation
+                or known[2] is not wiring
+            ):
+                # The same for almost all of them: one tracer makes them.
+                described = self._described(resource, wiring)
+                made = masked_scope(instrumentation, masker)
+                known = self._of_masked = (resource, instrumentation, wiring, described, made)
+            identity = scope.masked(masker) if scope is not None else None
             return record_of_masked(
-                span,
-                masker,
-                identity=scope.masked(masker) if scope is not None else None,
-                scope=self._masked_scope(span.instrumentation_scope, wiring),
-                resource=self._described(span.resource, wiring),
-                observation_above=above,
-                keeper=wiring.keeper,
+                span, masker, identity, known[4], known[3], above, wiring.keeper
             )
         return make_record(
             span,
@@ -349,13 +357,6 @@ class DelegatingSpanProcessor(SpanProcessor):
         if known is None or known[0] is not resource or known[1] is not wiring:
             masked = masked_attributes(resource.attributes, wiring.masker)
             known = self._resource = (resource, wiring, {**masked, **wiring.resource})
-        return known[2]
-
-    def _masked_scope(self, scope: Any, wiring: Wiring) -> InstrumentationScope:
-        """Return the one instrumentation scope of all masked spans, masked."""
-        known = self._scope
-        if known is None or known[0] is not scope or known[1] is not wiring:
-            known = self._scope = (scope, wiring, masked_scope(scope, wiring.masker))
         return known[2]
 
 
