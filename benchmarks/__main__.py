@@ -55,7 +55,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="a short run; no page is written")
     parser.add_argument("--page", action="store_true", help="only write the page")
     parser.add_argument("--only", nargs="+", choices=MEASURES, metavar="MEASURE")
-    parser.add_argument("--results", type=Path, help=f"file of the results; {RESULTS.name}")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        help="file of the results; the page of any but the usual one is written beside it",
+    )
     given = parser.parse_args(arguments)
     # So that whoever ends this ends the workers too, which are stopped and would never notice.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
@@ -74,7 +78,7 @@ def main(arguments: list[str]) -> int:
             results["machine"] = machine.described()
             _store(path, results)
     say("page")
-    report.write(results)
+    report.write(results, report.PAGE if path == RESULTS else path.with_suffix(".md"))
     return 0
 
 

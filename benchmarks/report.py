@@ -102,7 +102,7 @@ def _calls(results: Results) -> str:
     rows = []
     for name, label in _named(shapes["root"]):
         of_root = shapes["root"][name]
-        cells = [_cell(of_root, "median"), f"{100 * of_root.get('spread', 0):.0f} %"]
+        cells = [_cell(of_root, "median"), _percent(of_root.get("spread"))]
         cells += [_cell(shapes[shape].get(name, {}), "hand") for shape in list(_SHAPES)[:4]]
         cells += [_cell(shapes[shape].get(name, {}), "median") for shape in list(_SHAPES)[4:]]
         cells += [_cell(of_root, "hand_cpu"), _cell(of_root, "sdk-span")]
@@ -292,6 +292,10 @@ def _cell(one: Mapping[str, Any], key: str, divisor: float = 1.0) -> str:
 
 def _said(value: float | None) -> str:
     return "" if value is None else number(value)
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.0f} %"
 
 
 def _bound(verdict: Verdict) -> str:

@@ -24,10 +24,10 @@ def median(values: Sequence[float]) -> float:
     return statistics.median(values)
 
 
-def spread(values: Sequence[float]) -> float:
-    """Return the distance between the quartiles, as a share of the median."""
+def spread(values: Sequence[float]) -> float | None:
+    """Return the distance between the quartiles, as a share of the median; None of too few."""
     if len(values) < 4 or not median(values):
-        return 0.0
+        return None
     low, _, high = statistics.quantiles(values, n=4)
     return (high - low) / median(values)
 
@@ -37,7 +37,7 @@ def percentile(ordered: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def summary(values: Sequence[float]) -> dict[str, float]:
+def summary(values: Sequence[float]) -> dict[str, float | None]:
     """Return what is said of the numbers of one contender."""
     return {"median": median(values), "spread": spread(values), "rounds": len(values)}
 

@@ -46,6 +46,7 @@ def test_a_single_slow_round_does_not_move_the_median():
     """The median is the value in the middle, and the spread is that of the quartiles."""
     assert 3.0 == rounds.summary([3.0, 3.0, 3.0, 3.0, 99.0])["median"]
     assert 0.0 == rounds.spread([3.0, 3.0, 3.0, 3.0])
+    assert rounds.spread([3.0, 3.0, 3.0]) is None
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.5, 50), (0.99, 99), (1.0, 99)])
