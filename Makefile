@@ -9,6 +9,8 @@ BRIXO := .venvs/brixo-0.1.6
 # The package whose vocabulary the `langfuse` dialect speaks, likewise.
 LANGFUSE := .venvs/langfuse-5.0.4
 
+# The packages whose processors are given our spans.
+PROCESSORS := .venvs/processors
 # Where LangGraph is, and LangChain is not.
 LANGGRAPH := .venvs/langgraph
 # The instrumentors whose spans are stored in tests/data, and earlier releases of some.
@@ -16,7 +18,7 @@ INSTRUMENTORS := .venvs/instrumentors
 EARLIER := .venvs/instrumentors-earlier
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit test-sdk-spans test-slow test-all test-brixo test-langgraph test-langfuse test-pairs record-spans test-cli test-backends test-collector bench-faults generate changelog clean
+.PHONY: help demo test check unit test-sdk-spans test-slow test-all test-brixo test-langgraph test-langfuse test-processors test-pairs record-spans test-cli test-backends test-collector bench-faults generate changelog clean
 
 help:  ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -54,6 +56,9 @@ test-langfuse: $(LANGFUSE)/.installed  ## Check that the published langfuse stil
 
 test-langgraph: $(LANGGRAPH)/.installed  ## The trees of LangGraph's graphs where LangChain is not installed
 	$(LANGGRAPH)/bin/python -m pytest -q tests/instrumentation/test_trees.py
+
+test-processors: $(PROCESSORS)/.installed  ## What the processors of others' packages get of lean spans and of OpenTelemetry's
+	$(PROCESSORS)/bin/python -m pytest -q -W default tests/lean_spans/test_processors_of_others.py
 
 test-collector: $(TESTED)  ## Send through a real Collector, made with Go or given as COLLECTOR=, and compare
 	PYTHONPATH=tests $(BIN)/python -m otel_collector $(COLLECTOR)
@@ -113,6 +118,11 @@ $(LANGFUSE)/.installed: tests/compat/langfuse_requirements.txt
 $(LANGGRAPH)/.installed: tests/graphs/requirements.txt pyproject.toml
 	test -x $(LANGGRAPH)/bin/python || $(PYTHON) -m venv $(LANGGRAPH)
 	$(LANGGRAPH)/bin/python -m pip install -q --disable-pip-version-check -e . -r $<
+	touch $@
+
+$(PROCESSORS)/.installed: tests/lean_spans/requirements.txt pyproject.toml
+	test -x $(PROCESSORS)/bin/python || $(PYTHON) -m venv $(PROCESSORS)
+	$(PROCESSORS)/bin/python -m pip install -q --disable-pip-version-check -e . -r $<
 	touch $@
 
 $(INSTALLED): pyproject.toml

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.trace.export import (
@@ -15,73 +13,13 @@ from opentelemetry.sdk.trace.export import (
     ConsoleSpanExporter,
     SimpleSpanProcessor,
     SpanExporter,
-    SpanExportResult,
 )
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import (
-    Link,
-    NonRecordingSpan,
-    SpanContext,
-    SpanKind,
-    TraceFlags,
-    set_span_in_context,
-)
 
 from support.receiver import Receiver
-from support.twins import Side, is_of, on_both, sent, sides
-
-
-def work(side: Side) -> None:
-    """Make a trace with some of everything."""
-    remote = SpanContext(7, 8, True, TraceFlags(1))
-    context = set_span_in_context(NonRecordingSpan(remote), Context())
-    link = Link(remote, {"l": [1]})
-    with side.tracer.start_as_current_span(
-        "root", context, SpanKind.SERVER, {"a": "b"}, [link]
-    ) as root:
-        side.spans.append(root)
-        with side.tracer.start_as_current_span("plain", attributes={"a": 1}) as plain:
-            side.spans.append(plain)
-        root.set_attributes({"list": ["x"], "bytes": b"y", "a": 2.5})
-        root.add_event("event", {"e": True})
-        try:
-            with side.tracer.start_as_current_span("fails") as fails:
-                side.spans.append(fails)
-                raise ValueError("wrong")
-        except ValueError:
-            pass
-    side.tracer.start_span("unsampled", not_sampled()).end()
-
-
-def not_sampled() -> Context:
-    return set_span_in_context(NonRecordingSpan(SpanContext(7, 8, True, TraceFlags(0))), Context())
-
-
-def compared(processors: Sequence[sdk.SpanProcessor]) -> None:
-    """Give each side its processor, and its work."""
-    both = sides()
-    for side, processor in zip(both, processors, strict=True):
-        side.provider.add_span_processor(processor)
-    theirs, ours = on_both(both, work)
-    assert theirs == ours
-    assert is_of(both[1])
-    for side in both:
-        assert side.provider.force_flush()
-        side.provider.shutdown()
-
+from support.twins import Sent, compared, sent
 
 KINDS: list[Callable[[SpanExporter], sdk.SpanProcessor]] = [SimpleSpanProcessor, BatchSpanProcessor]
-
-
-class Sent(SpanExporter):
-    """What the stock encoder makes of what is exported."""
-
-    def __init__(self) -> None:
-        self.spans: list[Any] = []
-
-    def export(self, spans: Any) -> SpanExportResult:
-        self.spans += [(type(span), sent(span)) for span in spans]
-        return SpanExportResult.SUCCESS
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -8,16 +8,26 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from unittest import mock
 
 from opentelemetry import context as context_api
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Sampler
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    TraceFlags,
+    set_span_in_context,
+)
 
 from spanwise import _ids, _lean_spans
 from spanwise._lean_spans import LeanSpan
@@ -239,3 +249,55 @@ def kinds(side: Side) -> set[type]:
 def is_of(side: Side) -> bool:
     """Return whether all spans of a side are of the class that it should make."""
     return kinds(side) <= {LeanSpan if side.lean else sdk._Span}
+
+
+class Sent(SpanExporter):
+    """What the stock encoder makes of what is exported."""
+
+    def __init__(self) -> None:
+        self.spans: list[Any] = []
+        self.exported: list[Any] = []
+
+    def export(self, spans: Any) -> SpanExportResult:
+        self.exported += spans
+        self.spans += [(type(span), sent(span)) for span in spans]
+        return SpanExportResult.SUCCESS
+
+
+def some_of_everything(side: Side) -> None:
+    """Make a trace with some of everything."""
+    remote = SpanContext(7, 8, True, TraceFlags(1))
+    context = set_span_in_context(NonRecordingSpan(remote), Context())
+    link = Link(remote, {"l": [1]})
+    with side.tracer.start_as_current_span(
+        "root", context, SpanKind.SERVER, {"a": "b"}, [link]
+    ) as root:
+        side.spans.append(root)
+        with side.tracer.start_as_current_span("plain", attributes={"a": 1}) as plain:
+            side.spans.append(plain)
+        root.set_attributes({"list": ["x"], "bytes": b"y", "a": 2.5})
+        root.add_event("event", {"e": True})
+        try:
+            with side.tracer.start_as_current_span("fails") as fails:
+                side.spans.append(fails)
+                raise ValueError("wrong")
+        except ValueError:
+            pass
+    side.tracer.start_span("unsampled", not_sampled()).end()
+
+
+def not_sampled() -> Context:
+    return set_span_in_context(NonRecordingSpan(SpanContext(7, 8, True, TraceFlags(0))), Context())
+
+
+def compared(processors: Sequence[sdk.SpanProcessor]) -> None:
+    """Have each side tell its processor of a trace with some of everything, and flush it."""
+    both = sides()
+    for side, processor in zip(both, processors, strict=True):
+        side.provider.add_span_processor(processor)
+    theirs, ours = on_both(both, some_of_everything)
+    assert theirs == ours
+    assert is_of(both[1])
+    for side in both:
+        assert side.provider.force_flush()
+        side.provider.shutdown()
