@@ -27,7 +27,7 @@ FEW: Final = 4  # items of a sequence that share what is left between them
 _MOST = 256  # values, and as much as so many weigh
 _DEEPEST = 8
 _CHARACTERS_OF_ONE = 128  # of a long text, that weigh as much as one value
-_LARGEST: Final = 2**63 - 1  # of 64 bits
+LARGEST: Final = 2**63 - 1  # of 64 bits
 _SMALLEST: Final = -(2**63)
 _BYTES_OF_ONE = 8  # that the walk takes of its budget for a value, at most, beside its text
 _ROOM_OF_ONE = 32  # bytes for which a value counts where room is for both bytes and values
@@ -56,6 +56,11 @@ class PlainValues:
         self._deepest = min(_DEEPEST, limits.depth)
         self._longest = limits.string
         self._short = min(SHORT, limits.string)
+
+    def holds(self, leaves: int) -> bool:
+        """Return whether there is room for so many leaves, each as long as a short one may be."""
+        longest = 6 * (LONGEST_KEY + SHORT) + _ROOM_OF_ONE  # bytes, all of them escaped
+        return self._short == SHORT and leaves <= self._most and leaves * longest <= self._room
 
     def text_of(self, value: Any) -> str | None:
         """Return the JSON text that the walk would make of the value, or None if it must."""
@@ -137,7 +142,7 @@ class PlainValues:
                     weight += added
                     large += 1
             elif kind is int:
-                if item > _LARGEST:  # one that is too small is refused when it is written
+                if item > LARGEST:  # one that is too small is refused when it is written
                     return None
             elif item is None or kind is bool:
                 pass
@@ -193,7 +198,7 @@ class PlainValues:
                 if item.startswith("-"):  # the arguments of a command
                     return None
             elif kind is int:
-                if item > _LARGEST:  # one that is too small is refused when it is written
+                if item > LARGEST:  # one that is too small is refused when it is written
                     return None
             elif item is None or kind is bool:
                 pass
@@ -230,7 +235,7 @@ def are_numbers(items: list[Any]) -> bool:
     if (kind is not int and kind is not float) or not are_of(kind, items):
         return False
     if kind is int:
-        return bool(max(items) <= _LARGEST and min(items) >= _SMALLEST)
+        return bool(max(items) <= LARGEST and min(items) >= _SMALLEST)
     return all(map(isfinite, items))
 
 
