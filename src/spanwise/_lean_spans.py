@@ -75,6 +75,8 @@ class LeanSpan(_Span):
     _end_time: int | None = None
     _status: Status = Status(StatusCode.UNSET)
     _trace_config = None
+    _record_exception = True
+    _set_status_on_exception = True
     _record_end_metrics: Any = None
     _bounded: Any = None
     _event_list: Any = None
@@ -371,11 +373,10 @@ def make_span(
     span._sampler = tracer.sampler
     span._span_processor = processor = tracer.span_processor
     if type(processor) is SynchronousMultiSpanProcessor:
-        span.processors = processors = processor._span_processors
+        processors = processor._span_processors
         if len(processors) == 1 and getattr(processors[0], "takes_lean_spans", False):
+            span.processors = processors
             span.ours = processors[0]
     span._instrumentation_info = tracer.instrumentation_info
     span._instrumentation_scope = tracer._instrumentation_scope
-    span._record_exception = True
-    span._set_status_on_exception = True
     return span

@@ -107,13 +107,19 @@ def finish(
         return
     attributes: dict[str, Any] = {}
     try:
-        if runtime is not None and observation._span.is_recording():
-            if not keep_output:
-                pass
-            elif stream is not None or observation._given or plan.hooks.process_output is not None:
+        made = plan.prepared
+        if (
+            made is not None
+            and made.runtime is runtime
+            and made.keeps_result
+            and stream is None
+            and keep_output
+            and not observation._given
+        ):
+            attributes[_OUTPUT] = made.encoder.dumps(result)
+        elif runtime is not None and observation._span.is_recording():
+            if keep_output:
                 attributes = _outcome(observation, runtime, result, stream)
-            elif plan.capture_output and runtime.settings.capture_content:
-                attributes[_OUTPUT] = runtime.encoder.dumps(result)
             if plan.capture_usage:
                 found = stream.usage if stream is not None else usage_of(result)
                 given = observation._given  # what the program counted itself stands

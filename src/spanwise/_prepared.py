@@ -28,6 +28,7 @@ class Prepared:
         masked_name: the same as it may be written.
         captures: the arguments are looked at.
         captures_as_bound: they are captured by their names, and nobody else has a say in it.
+        keeps_result: it is captured as it is, and nothing else is looked for in it.
         is_trace: the span stands for its trace, and is no observation.
         keeps_roots: every trace that begins with it is kept, unless it is forced out.
         decides: whether such a trace is kept is decided before there is a span.
@@ -36,7 +37,17 @@ class Prepared:
 
     __slots__ = (
         *("attributes", "captures", "captures_as_bound", "decides", "encoder", "enters"),
-        *("is_trace", "keeps_roots", "lean", "masked_name", "masker", "name", "open", "runtime"),
+        *(
+            "is_trace",
+            "keeps_result",
+            "keeps_roots",
+            "lean",
+            "masked_name",
+            "masker",
+            "name",
+            "open",
+            "runtime",
+        ),
     )
 
     def __init__(self, plan: Plan, runtime: Runtime) -> None:
@@ -52,6 +63,12 @@ class Prepared:
         self.captures = has_binder and runtime.settings.capture_content
         self.captures_as_bound = (
             self.captures and plan.binder is not None and plan.hooks.process_input is None
+        )
+        self.keeps_result = (
+            plan.capture_output
+            and runtime.settings.capture_content
+            and plan.hooks.process_output is None
+            and not plan.capture_usage
         )
         self.is_trace = plan.attributes.get(semconv.OBSERVATION_IS_TRACE) is True
         self.keeps_roots = not runtime.owns_provider or runtime.sampling.keeps_all(Context())
