@@ -57,7 +57,7 @@ def _seals() -> bool:
     return getattr(span._attributes, "_immutable", False) is True
 
 
-_SEALS: Final = _seals()  # it does since 1.41 or so; processors of others may rely on either
+_SEALS: Final = _seals()  # since 1.43; there are processors that write then, too
 
 
 class LeanSpan(_Span):
