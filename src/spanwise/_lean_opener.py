@@ -88,9 +88,9 @@ class LeanOpener:
         span._record_exception = span._set_status_on_exception = False
         span._record_end_metrics = ended
         if result.attributes == attributes:
-            span.masked_by = prepared.masker
-            span.masked_name = prepared.masked_name
-            span.name_is_masked = True
+            span.prepared = prepared
+            if scope is not None:
+                span.told_more = True
         else:
             self._take(span, result.attributes)
         span._span_processor.on_start(span, parent_context=context)

@@ -30,7 +30,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 from spanwise import _guard
 
 if TYPE_CHECKING:
-    from spanwise._masking import Masker
+    from spanwise._prepared import Prepared
 
 _logger = logging.getLogger("opentelemetry.sdk.trace")
 _new = object.__new__
@@ -64,9 +64,9 @@ class LeanSpan(_Span):
     """An SDK span; see the module.
 
     Attributes:
-        masked_by: the masker that has masked all attributes; None where others have set one.
-        masked_name: the name that it was given at its start, masked by it.
-        name_is_masked: it still has that name.
+        prepared: of an operation's span, what it is made of, by whose masker all attributes are
+            masked; None where others have set one.
+        told_more: it says more than what it is made of, what went in and what came out.
         processors: those that were there when it started.
         ours: our processor, where it was the only one.
     """
@@ -84,9 +84,8 @@ class LeanSpan(_Span):
     _values: dict[str, Any]
     _context: SpanContext
     _span_processor: Any
-    masked_by: Masker | None = None
-    masked_name: str = ""
-    name_is_masked = False
+    prepared: Prepared | None = None
+    told_more = False
     processors: Any = None
     ours: Any = None
 
@@ -160,7 +159,7 @@ class LeanSpan(_Span):
 
     def set_attribute(self, key: str, value: Any) -> None:
         """Set one attribute."""
-        self.masked_by = None
+        self.prepared = None
         try:
             if self._put_one(key, value):
                 return
@@ -170,7 +169,7 @@ class LeanSpan(_Span):
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
         """Set attributes."""
-        self.masked_by = None
+        self.prepared = None
         try:
             if are_plain(attributes, self._limits) and self._put_all(attributes):  # type: ignore[arg-type]  # a dict, then
                 return
@@ -178,21 +177,13 @@ class LeanSpan(_Span):
             _guard.swallow("span", error)
         super().set_attributes(attributes)
 
-    def is_masked_by(self, masker: Masker) -> bool:
-        """Return whether nobody else can have set an attribute."""
-        return self.masked_by is masker and self._bounded is None
-
-    def update_name(self, name: str) -> None:
-        """Give the span another name."""
-        self.name_is_masked = False
-        super().update_name(name)
-
     def values(self) -> Mapping[str, Any]:
         """Return the attributes as they are now; not to be changed."""
         return self._values if self._bounded is None else self.attributes
 
     def add_masked(self, attributes: dict[str, Any]) -> None:
-        """Set attributes of plain values that `masked_by` has masked."""
+        """Set attributes of plain values that its own masker has masked."""
+        self.told_more = True
         if not self._put_all(attributes):
             super().set_attributes(attributes)
 
@@ -209,7 +200,7 @@ class LeanSpan(_Span):
             values = {**attributes, **self._values}
             if self._bounded is None and (most is None or len(values) <= most):
                 self._values = values
-                self.masked_by = None
+                self.prepared = None
                 return True
         return False
 
@@ -223,7 +214,7 @@ class LeanSpan(_Span):
             _guard.swallow("span", error)
 
     def end_with(self, attributes: dict[str, Any], end_time: int | None) -> None:
-        """End the span with attributes of plain values that `masked_by` has masked."""
+        """End the span with attributes of plain values that its own masker has masked."""
         with self._lock:
             if self._end_time is not None:
                 _logger.warning("Calling end() on an ended span.")

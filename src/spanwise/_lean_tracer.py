@@ -131,9 +131,9 @@ class LeanTracer(Tracer):
         made = _context_below(parent, trace_id)
         span = make_span(self, prepared.name, made, parent, _INTERNAL, attributes, start_time)
         span._record_exception = span._set_status_on_exception = False
-        span.masked_by = prepared.masker
-        span.masked_name = prepared.masked_name
-        span.name_is_masked = True
+        span.prepared = prepared
+        if scope is not None:
+            span.told_more = True
         if self.counts_spans:
             self._count(span, parent)
         if span.ours is not None:

@@ -33,22 +33,8 @@ class Prepared:
         keeps_roots: every trace that begins with it is kept, unless it is forced out.
         decides: whether such a trace is kept is decided before there is a span.
         enters: something more than the span is made current.
+        texts: what sinks remember of it, each by a key of its own.
     """
-
-    __slots__ = (
-        *("attributes", "captures", "captures_as_bound", "decides", "encoder", "enters"),
-        *(
-            "is_trace",
-            "keeps_result",
-            "keeps_roots",
-            "lean",
-            "masked_name",
-            "masker",
-            "name",
-            "open",
-            "runtime",
-        ),
-    )
 
     def __init__(self, plan: Plan, runtime: Runtime) -> None:
         self.runtime = runtime
@@ -73,6 +59,7 @@ class Prepared:
         self.is_trace = plan.attributes.get(semconv.OBSERVATION_IS_TRACE) is True
         self.keeps_roots = not runtime.owns_provider or runtime.sampling.keeps_all(Context())
         self.decides = runtime.owns_provider
+        self.texts: dict[Any, Any] = {}
         self.enters = plan.opens_scope or plan.enter is not None
 
 

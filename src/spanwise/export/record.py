@@ -22,6 +22,7 @@ from spanwise._lean_spans import LeanSpan
 from spanwise._masked_attributes import masked_attributes, valid, without_media
 from spanwise._masking import Masker
 from spanwise._media import Keeper
+from spanwise._prepared import Prepared
 from spanwise.instrumentation import translation, vocabulary
 from spanwise.instrumentation.vocabulary import Meaning
 
@@ -60,6 +61,8 @@ class Record:
         scope: the instrumentation scope, masked.
         resource: of the process, with what `configure()` was told of it.
         observation_above: id of the nearest span above that is an observation.
+        prepared: what an operation's span was made of, where it says no more than that, what went
+            in and what came out.
     """
 
     span: ReadableSpan
@@ -71,6 +74,7 @@ class Record:
     scope: InstrumentationScope | None
     resource: Mapping[str, Any]
     observation_above: int | None = None
+    prepared: Prepared | None = None
 
     @cached_property
     def meaning(self) -> Meaning:
@@ -144,6 +148,7 @@ class Record:
         """Return the record with attributes of another vocabulary added."""
         return replace(
             self,
+            prepared=None,
             attributes={**self.attributes, **attributes},
             resource={**self.resource, **resource},
         )
@@ -198,7 +203,7 @@ def make_record(
 
 def record_of_masked(
     span: LeanSpan,
-    masker: Masker,
+    prepared: Prepared,
     identity: Mapping[str, Any] | None,
     scope: InstrumentationScope,
     resource: Mapping[str, Any],
@@ -209,20 +214,22 @@ def record_of_masked(
 
     Args:
         span: of a decorator, or the like.
-        masker: by which that was done.
+        prepared: what it was made of, by whose masker that was done.
         identity: masked attributes to add where the span does not have them.
         scope: the instrumentation scope, masked.
         resource: masked attributes of the process.
         observation_above: id of the nearest span above that is an observation.
         keeper: where images and the like in events are kept.
     """
-    attributes = span._values
+    masker, attributes = prepared.masker, span._values
+    made_of: Prepared | None = None if span.told_more else prepared
     if identity and not identity.keys() <= attributes.keys():
         attributes = {**identity, **attributes}
+        made_of = None
     message = span._status.description
     return Record(
         span,
-        span.masked_name if span.name_is_masked else masker.text(valid(span.name)),
+        prepared.masked_name if span._name is prepared.name else masker.text(valid(span._name)),
         attributes,
         () if span._event_list is None else _events(span, masker, keeper),
         () if span._link_list is None else _links(span, masker),
@@ -230,6 +237,7 @@ def record_of_masked(
         scope,
         resource,
         observation_above,
+        made_of,
     )
 
 

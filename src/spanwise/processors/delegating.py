@@ -323,7 +323,15 @@ class DelegatingSpanProcessor(SpanProcessor):
         else:
             above = span.parent.span_id if span.parent is not None else None
         masker = wiring.masker
-        if type(span) is LeanSpan and span.is_masked_by(masker) and wiring.capture_content:
+        lean = span if type(span) is LeanSpan else None
+        prepared = lean.prepared if lean is not None else None
+        if (
+            lean is not None
+            and prepared is not None
+            and prepared.masker is masker
+            and wiring.capture_content
+            and lean._bounded is None  # else others may have a hand in it
+        ):
             resource = span._resource
             instrumentation: Any = span._instrumentation_scope
             known = self._of_masked
@@ -338,7 +346,7 @@ class DelegatingSpanProcessor(SpanProcessor):
                 known = self._of_masked = (resource, instrumentation, wiring, described, made)
             identity = scope.masked(masker) if scope is not None else None
             return record_of_masked(
-                span, masker, identity, known[4], known[3], above, wiring.keeper
+                lean, prepared, identity, known[4], known[3], above, wiring.keeper
             )
         return make_record(
             span,
