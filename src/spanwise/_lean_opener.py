@@ -67,8 +67,9 @@ class LeanOpener:
         else:
             trace_id = parent.trace_id
             flags = parent.trace_flags & _RANDOM
+        # A copy: what a sampler adds to it is not masked.
         result = tracer.sampler.should_sample(
-            context, trace_id, prepared.name, _INTERNAL, attributes, ()
+            context, trace_id, prepared.name, _INTERNAL, attributes.copy(), ()
         )
         decision: Any = result.decision
         if decision.is_sampled():

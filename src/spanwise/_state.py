@@ -97,9 +97,8 @@ lock = threading.RLock()
 _counters: collections.Counter[str] = collections.Counter()
 _counters_lock = threading.RLock()
 # Those that every span adds to: Python steps such a count in one go, so that it needs no lock.
-spans_started = itertools.count()
-spans_ended = itertools.count()
 _tallies: dict[str, itertools.count[int]] = {}
+_tallied_before: dict[str, int] = {}  # when they were reset
 
 
 def count(name: str, amount: int = 1) -> int:
@@ -109,26 +108,30 @@ def count(name: str, amount: int = 1) -> int:
         return _counters[name]
 
 
-def tally(name: str) -> None:
-    """Add one to a counter that is added to all the time."""
-    steps = _tallies.get(name)
-    if steps is None:
-        steps = _tallies.setdefault(name, itertools.count())
-    next(steps)
+def steps_of(name: str) -> itertools.count[int]:
+    """Return a counter that is added to all the time, with `next`; it is the same one for good."""
+    return _tallies.setdefault(name, itertools.count())
+
+
+spans_started = steps_of("spans.started")
+spans_ended = steps_of("spans.ended")
 
 
 def counters() -> dict[str, int]:
     """Return a copy of all counters, by name."""
-    stepped = {"spans.started": spans_started, "spans.ended": spans_ended, **_tallies}
-    # What a count would give next is said by nothing but its text.
-    tallied = {name: int(repr(steps)[6:-1]) for name, steps in stepped.items()}
+    told = {name: n - _tallied_before.get(name, 0) for name, n in _tallied().items()}
     with _counters_lock:
-        return {**{name: value for name, value in tallied.items() if value}, **_counters}
+        return {**{name: n for name, n in told.items() if n}, **_counters}
+
+
+def _tallied() -> dict[str, int]:
+    # What a count would give next is said by nothing but its text.
+    return {name: int(repr(steps)[6:-1]) for name, steps in list(_tallies.items())}
 
 
 def reset() -> None:
     """Forget everything; for tests. Sinks that are still open are not closed."""
-    global runtime, call_listeners, id_generator, is_off, is_exiting, spans_started, spans_ended
+    global runtime, call_listeners, id_generator, is_off, is_exiting
     runtime = id_generator = None
     is_off = is_exiting = False
     call_listeners = 0
@@ -137,8 +140,7 @@ def reset() -> None:
     sinks.clear()
     messages.clear()
     originals_looked_for.clear()
-    spans_started, spans_ended = itertools.count(), itertools.count()
-    _tallies.clear()
+    _tallied_before.update(_tallied())
     with _counters_lock:
         _counters.clear()
 

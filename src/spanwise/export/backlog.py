@@ -52,7 +52,7 @@ class Backlog:
         most_bytes: int = MOST_WAITING_BYTES,
     ) -> None:
         self.kind = kind
-        self._written = f"written.{kind}"
+        self._steps = _state.steps_of(f"written.{kind}")
         self._target = target
         self._write = write
         self._holds = holds
@@ -81,8 +81,9 @@ class Backlog:
                 self._write(line)
                 is_written = is_known = True
                 own.written += 1
-                _state.tally(self._written)
-                own.is_slow = monotonic() - since > _SLOW_S
+                next(self._steps)
+                if monotonic() - since > _SLOW_S:
+                    own.is_slow = True
         except OSError as error:
             if _guard.is_the_programs(error):
                 raise
@@ -276,7 +277,7 @@ class Backlog:
         own.waiting_bytes = own.waiting_bytes - len(line) if own.waiting else 0
         own.is_failing = False
         own.is_slow = monotonic() - since > _SLOW_S
-        _state.tally(self._written)
+        next(self._steps)
 
     def _tell(self, error: Exception) -> None:
         _guard.warn(

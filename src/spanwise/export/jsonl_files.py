@@ -29,7 +29,6 @@ STEMS: Final = ("traces", "observations")
 
 _NAMES: Final = tuple(f"{stem}_" for stem in STEMS)
 _FILE_BYTES = 64 * 1024 * 1024
-_CHECK_EVERY_LINES = 512
 _DAY_S = 86_400
 
 
@@ -50,6 +49,7 @@ class JsonlFiles:
             stem: Backlog("jsonl", f"{stem} in {folder}", file.append, file.holds)
             for stem, file in self._files.items()
         }
+        self._traces, self._observations = (self._backlogs[stem] for stem in STEMS)
         self._unchecked_bytes = 0
         self._has_lost = False
         self._resource: tuple[Any, bytes | None] = (None, None)
@@ -58,22 +58,23 @@ class JsonlFiles:
         """Write the record's lines; what cannot be written is tried again until it is."""
         above = record.span.parent
         is_trace = record.is_trace
-        is_root = above is None or above.is_remote or is_trace
+        is_root = is_trace or above is None or above.is_remote
         plain = observation = resource = None
         try:
             resource = self._resource_of(record.resource) if is_root else b""
             plain = plain_lines(record, resource) if resource is not None else None
             if plain is not None:
-                self._append("observations", plain[0])
+                self._append(self._observations, plain[0])
             elif not is_trace:
                 observation = observation_line(record)
                 self.append("observations", observation)
         finally:  # whatever a signal handler of the program raised in the midst of that
-            if is_root and plain is not None:
-                self._append("traces", plain[1])
-            elif is_root:
-                known = orjson.Fragment(resource) if resource else None
-                self.append("traces", trace_line(record, observation, known))
+            if is_root:
+                if plain is not None:
+                    self._append(self._traces, plain[1])
+                else:
+                    known = orjson.Fragment(resource) if resource else None
+                    self.append("traces", trace_line(record, observation, known))
 
     def begin(self, record: Record) -> None:
         """Write the line of an observation that has started; one with its end follows."""
@@ -113,10 +114,10 @@ class JsonlFiles:
             _state.count("lost.jsonl")
             _guard.warn("jsonl", f"cannot write {stem} to {self.folder}: {_guard.describe(error)}")
             return
-        self._append(stem, data)
+        self._append(self._backlogs[stem], data)
 
-    def _append(self, stem: str, line: bytes) -> None:
-        self._backlogs[stem].append(line)
+    def _append(self, backlog: Backlog, line: bytes) -> None:
+        backlog.append(line)
         self._unchecked_bytes -= len(line)
         if self._unchecked_bytes < 0:
             # Each time all files of the folder are looked at, which may be many.
@@ -171,14 +172,10 @@ class _Daily:
         self._file_bytes = file_bytes
         self._until_s = 0.0
         self._file: LineFile | None = None
-        self._lines = 0
 
     def append(self, line: bytes) -> None:
         file = self._file
-        if file is None or time.time() >= self._until_s:
-            file = self._next()
-        self._lines += 1
-        if self._lines % _CHECK_EVERY_LINES == 0 and file.size() >= self._file_bytes:
+        if file is None or time.time() >= self._until_s or file.written >= self._file_bytes:
             file = self._next()
         try:
             file.append(line)

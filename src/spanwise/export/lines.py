@@ -16,7 +16,7 @@ import threading
 import time
 from pathlib import Path
 
-_LOOK_EVERY_S = 1.0
+LOOK_EVERY_S = 1.0
 # Where a status has inode, device and number of names.
 _WHICH = slice(1, 4)
 _LOOKS = 5
@@ -43,18 +43,18 @@ class Handle:
         "_fd",
         "_has_name",
         "_identity",
-        "_looked_at",
-        "_pid",
         "_torn",
         "_usual",
+        "looked_at",
         "path",
+        "pid",
         "size",
     )
 
     def __init__(self, path: Path, *, is_new: bool = False) -> None:
         self.path = path
-        self._pid = os.getpid()
-        self._looked_at = time.monotonic()
+        self.pid = os.getpid()
+        self.looked_at = time.monotonic()
         flags = os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
         flags |= getattr(os, "O_BINARY", 0) | (os.O_EXCL if is_new else 0)
         is_readable = True
@@ -80,12 +80,12 @@ class Handle:
 
     def is_usable(self) -> bool:
         """Return whether this process opened it and, looked at now and then, it is still there."""
-        if self._pid != os.getpid():
+        if self.pid != os.getpid():
             return False
         now = time.monotonic()
-        if now - self._looked_at < _LOOK_EVERY_S:
+        if now - self.looked_at < LOOK_EVERY_S:
             return True
-        self._looked_at = now
+        self.looked_at = now
         try:
             status = self.path.stat()
         except OSError:
@@ -137,10 +137,14 @@ class LineFile:
 
     Args:
         path: made, with its folders, at the first line; readable by its owner only.
+
+    Attributes:
+        written: how large the file was, in bytes, after the last line.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.written = 0
         self._handle: Handle | None = None
         self._opening = threading.RLock()
         self._opening_pid = os.getpid()
@@ -152,13 +156,20 @@ class LineFile:
             OSError: the line is not in the file, or only a part of it.
         """
         handle = self._handle
-        if handle is None or not handle.is_usable():
+        # As `is_usable` says it, at every line.
+        if (
+            handle is None
+            or handle.pid != os.getpid()
+            or time.monotonic() - handle.looked_at >= LOOK_EVERY_S
+        ):
             handle = self._usable_handle()
         try:
             handle.write(line)
         except GoneError:
             self._handle = None
-            self._usable_handle().write(line)
+            handle = self._usable_handle()
+            handle.write(line)
+        self.written = handle.size
 
     def holds(self, line: bytes) -> bool:
         """Return whether a line is among the last ones of the file."""
