@@ -745,7 +745,7 @@ def reentered(patch, target, name, each, number):
         (spool, "Handle"),
         (spool, "Segments"),
         (Cap, "enforce"),
-        (spool, "_is_leased"),
+        (spool, "_new_lease"),
         (os, "write"),
         (os, "fstat"),
     ],
