@@ -69,7 +69,8 @@ scalars = st.one_of(
     st.sampled_from(ODD),
 )
 keys = st.one_of(
-    st.sampled_from(["a", "b", "c", "d", "e"]),
+    st.sampled_from("abc"),
+    st.sampled_from("abc"),
     st.sampled_from(["", Text("a"), Text(""), 5, 0, None, b"a", Shown()]),
 )
 values = st.recursive(
@@ -81,13 +82,11 @@ values = st.recursive(
     ),
     max_leaves=5,
 )
-plain = st.dictionaries(
-    st.sampled_from("abcdef"), st.one_of(st.text(max_size=4), st.integers(0, 9)), max_size=5
-)
+simple = st.one_of(st.text(max_size=6), st.integers(0, 9), st.booleans(), st.floats())
+plain = st.dictionaries(st.sampled_from("abcd"), simple, max_size=4)
 mappings = st.one_of(plain, plain, st.dictionaries(keys, values, max_size=4))
-given_attributes = st.one_of(
-    mappings, mappings, st.none(), st.just([("a", "b")]), st.just(7)
-)  # the last two are mistakes
+mistakes = st.sampled_from([None, [("a", "b")], [], 7, 0, ""])
+given_attributes = st.one_of(mappings, mappings, mappings, st.none(), mistakes)
 times = st.one_of(st.none(), st.integers(0, 2**63), st.just(0))
 trace_states = st.sampled_from(
     [None, TraceState(), TraceState([("vendor", "1")]), TraceState([("a", "1"), ("b", "2")])]
@@ -104,21 +103,27 @@ valid_contexts = contexts.filter(lambda context: context.is_valid)
 links = st.lists(
     st.tuples(st.one_of(contexts, st.none()), st.one_of(mappings, st.none())), max_size=3
 )
-limits = st.fixed_dictionaries(
-    {},
-    optional={
-        name: st.sampled_from([UNSET, 0, 1, 2, 3])
-        for name in (
-            "max_attributes",
-            "max_events",
-            "max_links",
-            "max_span_attributes",
-            "max_event_attributes",
-            "max_link_attributes",
-            "max_attribute_length",
-            "max_span_attribute_length",
-        )
-    },
+SMALL = st.sampled_from([UNSET, 0, 1, 2, 3])
+limits = st.one_of(
+    st.just({}),
+    st.fixed_dictionaries({"max_span_attributes": st.integers(0, 5)}),
+    st.fixed_dictionaries({"max_span_attribute_length": st.integers(0, 5)}),
+    st.fixed_dictionaries(
+        {},
+        optional=dict.fromkeys(
+            (
+                "max_attributes",
+                "max_events",
+                "max_links",
+                "max_span_attributes",
+                "max_event_attributes",
+                "max_link_attributes",
+                "max_attribute_length",
+                "max_span_attribute_length",
+            ),
+            SMALL,
+        ),
+    ),
 )
 
 
@@ -272,25 +277,26 @@ class Step:
 
 
 @st.composite
-def steps(draw: Any) -> Step:
+def steps(draw: Any, of: str = "") -> Step:
     drawn: list[Any] = []
 
     def drawing(strategy: Any) -> Any:
         drawn.append(draw(strategy))
         return drawn[-1]
 
-    what, do = doing(drawing)
-    return Step(f"{what} {drawn[1:]}", do)
+    what, do = doing(of or draw(st.sampled_from(WHAT)), drawing)
+    return Step(f"{what} {drawn}", do)
 
 
-def doing(draw: Callable[[Any], Any]) -> tuple[str, Callable[[Side], Any]]:
-    what = draw(
-        st.sampled_from(
-            "start start start_as_current set_attribute set_attribute set_attributes set_attributes"
-            " event link record status name end end within use touch switch processor".split()
-        )
-    )
-    index = draw(st.integers(0, 9))
+WHAT = (
+    "start start start_as_current set_attribute set_attribute set_attribute set_attributes"
+    " set_attributes set_attributes event link record status name end within use touch switch"
+    " processor"
+).split()
+
+
+def doing(what: str, draw: Callable[[Any], Any]) -> tuple[str, Callable[[Side], Any]]:
+    index = draw(st.sampled_from([-1, -1, -1, 0, 1, 2]))
     error = draw(st.sampled_from(ERRORS)) if what in ("start_as_current", "within", "use") else None
     match what:
         case "start":
@@ -300,7 +306,7 @@ def doing(draw: Callable[[Any], Any]) -> tuple[str, Callable[[Side], Any]]:
             of = (draw(starting()), draw(starting(plain)), error, draw(st.booleans()))
             return what, start_as_current("current", *of)
         case "set_attribute":
-            key, value = draw(keys), draw(values)
+            key, value = draw(keys), draw(st.one_of(simple, values))
             return what, of_span(index, lambda span: span.set_attribute(key, value))
         case "set_attributes":
             attributes = draw(given_attributes)
@@ -347,7 +353,9 @@ def doing(draw: Callable[[Any], Any]) -> tuple[str, Callable[[Side], Any]]:
     return what, lambda side: side.provider.add_span_processor(side.recorder)
 
 
-done = st.lists(steps(), max_size=14)
+done = st.builds(
+    lambda first, more: [first, *more], steps(of="start"), st.lists(steps(), max_size=12)
+)
 
 
 def check(both: tuple[Side, Side], done: list[Step]) -> None:
@@ -370,7 +378,7 @@ def check(both: tuple[Side, Side], done: list[Step]) -> None:
 
 
 quietly = settings(
-    max_examples=100,
+    max_examples=250,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
@@ -418,12 +426,56 @@ def test_whatever_is_done_with_a_lean_span_it_answers_as_the_sdks(swallowed, of,
     assert swallowed().keys() <= {"failures.sampler"}
 
 
+# Of one span's attributes only, with little to choose from: what is close together is met.
+few_keys = st.sampled_from(["a", "a", "b", "b", "c", "d", "", Text("a"), 5])
+few_values = st.sampled_from(
+    [1, 1, True, 2.0, "", "abc", "abcd", "abc", b"abcd", None, [1], ["abcd"], Number.ONE, Text("t")]
+)
+few = st.one_of(
+    st.dictionaries(st.sampled_from("abcd"), st.sampled_from([1, "abc", "abcd"]), max_size=4),
+    st.dictionaries(few_keys, few_values, max_size=3),
+)
+setting = st.one_of(st.tuples(few_keys, few_values), st.tuples(few), st.tuples(few), st.just(()))
+
+
+@settings(quietly, max_examples=400)
+@given(
+    st.sampled_from([None, None, 0, 1, 2, 3, 4]),
+    st.sampled_from([None, None, 0, 3]),
+    st.one_of(st.none(), few),
+    st.lists(setting, max_size=6),
+)
+def test_attributes_are_kept_ordered_cut_and_dropped_as_the_sdk_does_it(most, longest, first, then):
+    """One at a time or many at once, before the end and after it."""
+    limits = {
+        "max_span_attributes": UNSET if most is None else most,
+        "max_span_attribute_length": UNSET if longest is None else longest,
+    }
+    both = sides(lambda: sdk.SpanLimits(**limits))
+
+    def work(side: Side) -> Any:
+        span = side.tracer.start_span("one", attributes=first)
+        states = [seen(span)]
+        for arguments in then:
+            if len(arguments) == 2:
+                span.set_attribute(*arguments)
+            elif arguments:
+                span.set_attributes(*arguments)
+            else:
+                span.end()
+            states.append(seen(span))
+        return states, sent(span)
+
+    theirs, ours = on_both(both, work)
+    assert theirs == ours
+
+
 @settings(quietly, max_examples=60)
 @given(
     st.sampled_from(Decision),
     st.one_of(st.none(), plain),
     trace_states,
-    st.lists(steps(), max_size=8),
+    done,
 )
 def test_with_a_sampler_of_others_the_sdks_own_spans_are_made(decision, attributes, state, done):
     """It decides, adds attributes and a trace state, as it does there."""

