@@ -8,7 +8,6 @@ rename. Above the cap, the oldest whole files go.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import time
 from collections.abc import Mapping
@@ -22,7 +21,7 @@ from spanwise._processes import this_process
 from spanwise.export.backlog import Backlog
 from spanwise.export.jsonl_lines import encoded, observation_line, trace_line
 from spanwise.export.jsonl_plain import plain_lines
-from spanwise.export.lines import LineFile
+from spanwise.export.lines import Handle, LineFile
 from spanwise.export.record import Record
 
 STEMS: Final = ("traces", "observations")
@@ -64,17 +63,19 @@ class JsonlFiles:
             resource = self._resource_of(record.resource) if is_root else b""
             plain = plain_lines(record, resource) if resource is not None else None
             if plain is not None:
-                self._append(self._observations, plain[0])
+                self._observations.append(plain[0])
             elif not is_trace:
                 observation = observation_line(record)
                 self.append("observations", observation)
         finally:  # whatever a signal handler of the program raised in the midst of that
             if is_root:
                 if plain is not None:
-                    self._append(self._traces, plain[1])
+                    self._traces.append(plain[1])
                 else:
                     known = orjson.Fragment(resource) if resource else None
                     self.append("traces", trace_line(record, observation, known))
+        if plain is not None:
+            self._note(len(plain[0]) + len(plain[1]))
 
     def begin(self, record: Record) -> None:
         """Write the line of an observation that has started; one with its end follows."""
@@ -114,11 +115,12 @@ class JsonlFiles:
             _state.count("lost.jsonl")
             _guard.warn("jsonl", f"cannot write {stem} to {self.folder}: {_guard.describe(error)}")
             return
-        self._append(self._backlogs[stem], data)
+        self._backlogs[stem].append(data)
+        self._note(len(data))
 
-    def _append(self, backlog: Backlog, line: bytes) -> None:
-        backlog.append(line)
-        self._unchecked_bytes -= len(line)
+    def _note(self, written: int) -> None:
+        """Look at the cap where enough was written since the last time."""
+        self._unchecked_bytes -= written
         if self._unchecked_bytes < 0:
             # Each time all files of the folder are looked at, which may be many.
             self._unchecked_bytes = self._file_bytes // 4
@@ -163,55 +165,47 @@ class JsonlFiles:
             _guard.warn("jsonl.cap", f"{path.name} was deleted: {self.folder} is over its size cap")
 
 
-class _Daily:
+class _Daily(LineFile):
     """The file of one stem that lines go to now."""
 
     def __init__(self, folder: Path, stem: str, file_bytes: int) -> None:
-        self._folder = folder
+        super().__init__(folder / stem, file_bytes)
         self._stem = stem
         self._file_bytes = file_bytes
-        self._until_s = 0.0
-        self._file: LineFile | None = None
-
-    def append(self, line: bytes) -> None:
-        file = self._file
-        if file is None or time.time() >= self._until_s or file.written >= self._file_bytes:
-            file = self._next()
-        try:
-            file.append(line)
-        except PermissionError:
-            # Another user's file of today, as a parent that ran as root left it: use a new name.
-            file = self._next(skip=1)
-            file.append(line)
-        except OSError as error:
-            if error.errno == errno.EBADF:
-                file.close()
-            raise
-
-    def holds(self, line: bytes) -> bool:
-        return self._file is not None and self._file.holds(line)
+        self._until_s = 0.0  # of the day
 
     def current_path(self) -> Path | None:
-        return self._file.path if self._file is not None else None
+        return self.path if self._until_s else None
 
-    def close(self) -> None:
-        self._file = None
+    def _usable_handle(self) -> Handle:
+        handle = self._handle
+        if time.time() >= self._until_s or (handle is not None and handle.size >= self._file_bytes):
+            self._go_on()
+        try:
+            handle = super()._usable_handle()
+        except PermissionError:
+            # Another user's file of today, as a parent that ran as root left it: use a new name.
+            self._go_on(skip=1)
+            handle = super()._usable_handle()
+        self._good_until = min(self._good_until, time.monotonic() + self._until_s - time.time())
+        return handle
 
-    def _next(self, skip: int = 0) -> LineFile:
+    def _go_on(self, skip: int = 0) -> None:
+        """Take the name of the next file."""
         now = time.time()
         day = time.strftime("%Y%m%d", time.gmtime(now))
         number = 1
         while True:
             suffix = "" if number == 1 else f"_{number}"
-            file = LineFile(self._folder / f"{self._stem}_{day}{suffix}.jsonl")
-            if file.size() < self._file_bytes:
+            path = self.path.with_name(f"{self._stem}_{day}{suffix}.jsonl")
+            if LineFile(path).size() < self._file_bytes:
                 if not skip:
                     break
                 skip -= 1
             number += 1
+        self.close()
+        self.path = path
         self._until_s = (now // _DAY_S + 1) * _DAY_S
-        self._file = file
-        return file
 
 
 def _order(path: Path) -> tuple[str, int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import stat
 import threading
@@ -137,15 +138,14 @@ class LineFile:
 
     Args:
         path: made, with its folders, at the first line; readable by its owner only.
-
-    Attributes:
-        written: how large the file was, in bytes, after the last line.
+        full_at: bytes; once the file is so large, what it is looked at for is looked at again.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, full_at: float = math.inf) -> None:
         self.path = path
-        self.written = 0
+        self._full_at = full_at
         self._handle: Handle | None = None
+        self._good_until = 0.0  # until when the handle need not be looked at
         self._opening = threading.RLock()
         self._opening_pid = os.getpid()
 
@@ -156,20 +156,16 @@ class LineFile:
             OSError: the line is not in the file, or only a part of it.
         """
         handle = self._handle
-        # As `is_usable` says it, at every line.
-        if (
-            handle is None
-            or handle.pid != os.getpid()
-            or time.monotonic() - handle.looked_at >= LOOK_EVERY_S
-        ):
+        if handle is None or time.monotonic() >= self._good_until or handle.pid != os.getpid():
             handle = self._usable_handle()
         try:
             handle.write(line)
         except GoneError:
-            self._handle = None
+            self.close()
             handle = self._usable_handle()
             handle.write(line)
-        self.written = handle.size
+        if handle.size >= self._full_at:
+            self._good_until = 0.0
 
     def holds(self, line: bytes) -> bool:
         """Return whether a line is among the last ones of the file."""
@@ -184,11 +180,14 @@ class LineFile:
 
     def close(self) -> None:
         """Let the descriptor go; a later line opens the file again."""
+        self._good_until = 0.0
         self._handle = None
 
     def _usable_handle(self) -> Handle:
+        """Return the handle after a look whether it is still that of the file."""
         handle = self._handle
         if handle is not None and handle.is_usable():
+            self._good_until = handle.looked_at + LOOK_EVERY_S
             return handle
         if self._opening_pid != os.getpid():
             # Forked, maybe while another thread held the lock: that thread is not here.
@@ -200,6 +199,7 @@ class LineFile:
                 if not self.path.parent.is_dir():
                     self.path.parent.mkdir(parents=True, exist_ok=True)
                 handle = self._handle = Handle(self.path)
+            self._good_until = handle.looked_at + LOOK_EVERY_S
             return handle
 
 
