@@ -19,6 +19,7 @@ URLs, PEM blocks, assignments to a secret name, JSON inside strings. Every scan 
 from __future__ import annotations
 
 import enum
+import operator
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -29,6 +30,7 @@ import orjson
 from spanwise import _secret_descriptions as descriptions
 from spanwise import _secret_forms as forms
 from spanwise import _secret_patterns as patterns
+from spanwise._lazy_patterns import pattern
 from spanwise._secret_assignments import without_assigned
 from spanwise._secret_hints import ESCAPED_LETTER, GROUPS, Hints, has_program
 from spanwise._secret_names import Names, Verdict, looks_like_a_password, text_of
@@ -37,8 +39,8 @@ from spanwise._secret_patterns import MASK
 _PEM_BEGIN = "-----BEGIN "
 _PEM_END = "-----END "
 # What may be the name of a header, or the label of a setting, and is no sentence.
-_NAME = re.compile(r"[\w.:\-]{1,80}")
-_LABEL = re.compile(r"[\w.:\-]{1,80}(?: [\w.\-]{1,40})?")
+_NAME = pattern(r"[\w.:\-]{1,80}")
+_LABEL = pattern(r"[\w.:\-]{1,80}(?: [\w.\-]{1,40})?")
 # What keeps `pass` from being a password.
 _NO_PASSWORDS = frozenset(
     """
@@ -49,7 +51,7 @@ _NO_PASSWORDS = frozenset(
 _OF_A_MESSAGE = frozenset({"role", "tool_call_id"})
 _NO_NAMES = (Verdict.SAFE, Verdict.RELATIVE)
 _NOTHING: Final[Mapping[int, Any]] = MappingProxyType({})
-_LONGEST_REMEMBERED = 80
+LONGEST_REMEMBERED: Final = 80
 _REMEMBERED = 4096
 _SHORTEST_SECRET = len("pwd=x")
 # A JSON text longer than this is scanned as text, not parsed.
@@ -76,6 +78,12 @@ class Masker:
         mask: further key names; a key that contains one of them is secret.
         unmask: key names (whole, in any case) that are never secret.
         strict: mask every key that contains a pattern, with none of the exceptions.
+
+    Attributes:
+        names: judges keys.
+        harmless: short texts without a secret: names, ids and labels come again and again.
+        plain_names: keys that are written as they are, and say nothing of any value.
+        scopes: by their ids, objects that many spans share, each with what it is when masked.
     """
 
     def __init__(
@@ -83,8 +91,9 @@ class Masker:
     ) -> None:
         self.names = Names(mask, unmask, strict=strict)
         self._hints = Hints(self.names.hints)
-        # Short texts without a secret: names, ids and labels come again and again.
-        self._harmless: set[str] = set()
+        self.harmless: set[str] = set()
+        self.plain_names: set[str] = set()
+        self.scopes: dict[int, tuple[Any, Any]] = {}
 
     def verdict(self, name: str) -> Verdict:
         """Return what a name says of its value."""
@@ -102,18 +111,38 @@ class Masker:
     def text(self, text: str) -> str:
         """Return the text with every secret that can be told by its shape replaced by `***`."""
         length = len(text)
-        if length > _LONGEST_REMEMBERED:
+        if length > LONGEST_REMEMBERED:
             return self._without_secrets(text) if self.suspects(text) else text
-        if length < _SHORTEST_SECRET or text in self._harmless:
+        if text in self.harmless:
             return text
-        if self.suspects(text):
+        if length >= _SHORTEST_SECRET and self.suspects(text):
             masked = self._without_secrets(text)
             if masked != text:
                 return masked
-        if len(self._harmless) >= _REMEMBERED:
-            self._harmless.clear()
-        self._harmless.add(text)
+        if len(self.harmless) >= _REMEMBERED:
+            self.harmless.clear()
+        self.harmless.add(text)
         return text
+
+    def passes(self, key: object, value: object) -> bool:
+        """Return whether an entry's key is written as it is and does not hide its value.
+
+        It is so whatever stands beside the entry.
+        """
+        if type(key) is not str or len(key) > LONGEST_REMEMBERED or not key.isascii():
+            return False
+        verdict = self.names.verdict(key)
+        if key not in self.harmless and self.text(key) != key:
+            return False
+        if verdict is Verdict.COUNTS and (type(value) is int or type(value) is float):
+            return True
+        if verdict is Verdict.RELATIVE or self.names.hides(key, value):
+            return False
+        if verdict is Verdict.SAFE:
+            if len(self.plain_names) >= _REMEMBERED:
+                self.plain_names.clear()
+            self.plain_names.add(key)
+        return True
 
     def _without_secrets(self, text: str) -> str:
         if text[0] in '{["' or text[0].isspace():
@@ -209,29 +238,57 @@ class Masker:
         return text
 
     def tree(self, value: Any) -> Any:
-        """Return a JSON-like value (mappings, sequences, scalars) with its secrets replaced."""
+        """Return a JSON-like value (mappings, sequences, scalars) with its secrets replaced.
+
+        It is the value itself where there are none.
+        """
         kind = type(value)
         if kind is str:
             return self.text(value)
         if kind is dict:
-            entries = list(value.items())
-            hidden = self.hidden_entries(entries)
-            masked: dict[Any, Any] = {}
-            for position, (key, item) in enumerate(entries):
-                name = self.text(key) if type(key) is str else key
-                while name in masked:
-                    name = f"{name} #{len(masked)}"
-                part = hidden.get(position)
-                if part is None and name is not key and self.hides(name, item):
-                    part = Part.WHOLE
-                masked[name] = MASK if part is Part.WHOLE else self.tree(item)
-                if part is Part.ENTRIES:
-                    masked[name] = part.hidden(masked[name])
-            return masked
+            names, is_relative = self.plain_names, False
+            for key, item in value.items():
+                if (type(key) is not str or key not in names) and not self.passes(key, item):
+                    if type(key) is not str or key not in patterns.RELATIVE_NAMES:
+                        return self._judged(value)
+                    is_relative = True
+            if is_relative and self.hidden_entries(list(value.items())):
+                return self._judged(value)
+            changed = {}
+            for key, item in value.items():
+                if (masked := self._branch(item)) is not item:
+                    changed[key] = masked
+            return {**value, **changed} if changed else value
         if kind is list or kind is tuple:
             replaced = self.hidden_items(value)
-            return [replaced.get(i) or self.tree(item) for i, item in enumerate(value)]
+            items = [replaced.get(i) or self._branch(item) for i, item in enumerate(value)]
+            return value if kind is list and all(map(operator.is_, items, value)) else items
         return value
+
+    def _branch(self, value: Any) -> Any:
+        kind = type(value)
+        if kind is str:
+            if len(value) <= LONGEST_REMEMBERED and value in self.harmless:
+                return value
+            return self.text(value)
+        return self.tree(value) if kind is dict or kind is list or kind is tuple else value
+
+    def _judged(self, value: dict[Any, Any]) -> dict[Any, Any]:
+        """Return a mapping with its secrets replaced, whose entries may tell of each other."""
+        entries = list(value.items())
+        hidden = self.hidden_entries(entries)
+        masked: dict[Any, Any] = {}
+        for position, (key, item) in enumerate(entries):
+            name = self.text(key) if type(key) is str else key
+            while name in masked:
+                name = f"{name} #{len(masked)}"
+            part = hidden.get(position)
+            if part is None and name is not key and self.hides(name, item):
+                part = Part.WHOLE
+            masked[name] = MASK if part is Part.WHOLE else self.tree(item)
+            if part is Part.ENTRIES:
+                masked[name] = part.hidden(masked[name])
+        return masked
 
     # The two rules for what holds other values. Whatever is written goes by them: JSON texts,
     # captured values, the attributes of third parties.
@@ -262,8 +319,11 @@ class Masker:
             name = text_of(key)
             if name is None:
                 continue
-            if self.names.verdict(name) is Verdict.RELATIVE:
+            verdict = self.names.verdict(name)
+            if verdict is Verdict.RELATIVE:
                 relative.append(position)
+            elif verdict is Verdict.COUNTS and (type(value) is int or type(value) is float):
+                continue
             elif self.names.hides(name, value):
                 hidden[position] = Part.WHOLE
         if relative:
@@ -275,7 +335,7 @@ class Masker:
     ) -> None:
         """Add those entries of which their neighbours say that they are secret."""
         names = [(text_of(key) or "").lower() for key, _ in entries]
-        is_described = any(
+        is_described = not patterns.LABEL_NAMES.isdisjoint(names) and any(
             name in patterns.LABEL_NAMES and self._is_label(entries[position][1])
             for position, name in enumerate(names)
         )
@@ -344,7 +404,7 @@ class Masker:
             if type(value) not in (dict, list, str):
                 return text
             masked = self.tree(value)
-            return text if masked == value else orjson.dumps(masked).decode()
+            return text if masked is value or masked == value else orjson.dumps(masked).decode()
         except (ValueError, TypeError, RecursionError):  # no JSON, or nested too deeply
             return None
 
@@ -376,7 +436,7 @@ def _may_be_a_password(value: object) -> bool:
     text = text_of(value)
     return (
         text is not None
-        and 0 < len(text) <= _LONGEST_REMEMBERED
+        and 0 < len(text) <= LONGEST_REMEMBERED
         and not any(map(str.isspace, text))
         and text.lower() not in _NO_PASSWORDS
     )

@@ -15,6 +15,8 @@ import re
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
+from spanwise._lazy_patterns import pattern
+
 SMALLEST: Final = 1024  # characters or bytes; what is shorter may be an id or a key
 LARGEST_SCANNED: Final = 1 << 20  # characters of an argument that is looked through for content
 _WHOLLY_HASHED = 256 * 1024
@@ -25,10 +27,10 @@ _SAMPLE = 252
 _UNKNOWN = "application/octet-stream"
 
 _BASE64 = r"[A-Za-z0-9+/_\-]"
-_SAMPLED = re.compile(rf"(?:{_BASE64}|[\r\n])*={{0,2}}\s*")
-_DATA_URL = re.compile(r"data:([\w.+/\-]{0,80})(?:;[\w.+=\-]{1,80}){0,4};base64,", re.IGNORECASE)
+_SAMPLED = pattern(rf"(?:{_BASE64}|[\r\n])*={{0,2}}\s*")
+_DATA_URL = pattern(r"data:([\w.+/\-]{0,80})(?:;[\w.+=\-]{1,80}){0,4};base64,", re.IGNORECASE)
 # Only at the beginning of a run, so that the search is linear.
-_RUN = re.compile(
+_RUN = pattern(
     rf"(data:[^,\"'\s]{{0,200}};base64,)?(?<![A-Za-z0-9+/_=\-])({_BASE64}{{{SMALLEST},}}={{0,2}})"
 )
 _BYTES_OF_KINDS: Final[tuple[tuple[bytes, str], ...]] = (

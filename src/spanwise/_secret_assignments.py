@@ -6,17 +6,18 @@ import re
 from collections.abc import Callable
 
 from spanwise import _secret_patterns as patterns
+from spanwise._lazy_patterns import pattern
 from spanwise._secret_forms import looks_random
 from spanwise._secret_names import Verdict
 from spanwise._secret_patterns import MASK, NO_SECRETS
 
-_DEEP_QUOTE = re.compile(r"(\\{4,31})([\"'])")
-_ANYTHING = re.compile(r"(?s).*")
-_BEFORE_A_KEY = re.compile(r"(?i)\b(?:api|access|auth|secret|private|refresh|bearer) $")
-_NUMBER = re.compile(r"[0-9][0-9.,_/%kKmMeE+\-]*")
-_DIGIT = re.compile(r"[0-9]")
+_DEEP_QUOTE = pattern(r"(\\{4,31})([\"'])")
+_ANYTHING = pattern(r"(?s).*")
+_BEFORE_A_KEY = pattern(r"(?i)\b(?:api|access|auth|secret|private|refresh|bearer) $")
+_NUMBER = pattern(r"[0-9][0-9.,_/%kKmMeE+\-]*")
+_DIGIT = pattern(r"[0-9]")
 # `ERROR: password = "x"` is read like `error: Token = "x"`, where a type stands.
-_TYPE = re.compile(r"(?!\w*(?:[Pp]assword|[Ss]ecret|[Cc]redential))[A-Za-z_.]*[A-Z][a-z]\w*")
+_TYPE = pattern(r"(?!\w*(?:[Pp]assword|[Ss]ecret|[Cc]redential))[A-Za-z_.]*[A-Z][a-z]\w*")
 # Of a value without quotes, what is looked at to tell a credential from prose. Bounded: the
 # text behind a name that turned out to be harmless is looked at again.
 _LOOKED_AT = 64
@@ -24,7 +25,7 @@ _GLANCE = 24
 # Words of code and prose. Behind them nothing is masked where nothing like this follows: most
 # texts with many of them are passed over by this alone.
 _PLAIN = frozenset({"key", "token"})
-_DULL = re.compile(r"(?=[^0-9\"'`<\[({\\\n]{64}|[^0-9\"'`<\[({\\\n]{0,63}\Z)")
+_DULL = pattern(r"(?=[^0-9\"'`<\[({\\\n]{64}|[^0-9\"'`<\[({\\\n]{0,63}\Z)")
 _QUOTES = "\"'\\"
 _LONGEST_PASSWORD = 256
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from spanwise._lazy_patterns import pattern
 from spanwise._secret_forms import IsSecret, looks_random
 from spanwise._secret_patterns import (
     LABEL_NAMES,
@@ -23,8 +24,8 @@ from spanwise._secret_patterns import (
 
 _QUOTE = r"\\{0,15}[\"']"
 # A string, in JSON within a text too; it may be cut short.
-_STRING = re.compile(rf"[bBfFrRuU]{{0,2}}({_QUOTE})((?:(?!\1)[^\n])*)")
-_BARE = re.compile(r"[^\s,;)\]}\"'\\][^\n,;)\]}\"'\\]*")
+_STRING = pattern(rf"[bBfFrRuU]{{0,2}}({_QUOTE})((?:(?!\1)[^\n])*)")
+_BARE = pattern(r"[^\s,;)\]}\"'\\][^\n,;)\]}\"'\\]*")
 
 
 def _one_of(names: frozenset[str]) -> str:
@@ -33,13 +34,13 @@ def _one_of(names: frozenset[str]) -> str:
 
 # --- a name and a value, side by side ----------------------------------------------------------
 
-_DESCRIBED = re.compile(
+_DESCRIBED = pattern(
     rf"(?i)(?<![\w.\-])(?:{_one_of(LABEL_NAMES)})(?:{_QUOTE})?[ \t]{{0,4}}[:=][ \t]{{0,4}}"
     rf"({_QUOTE})?([\w.:\-]{{1,80}})(?(1)\1|(?![\w.:\-]))[ \t]{{0,4}}"
     r"(?:&|,\s{0,40}|(?:\r?\n|\\{1,7}n)[ \t]{0,40})"
     rf"(?:{_QUOTE})?({_one_of(VALUE_NAMES)})(?:{_QUOTE})?[ \t]{{0,4}}[:=][ \t]{{0,4}}[(\[]?"
 )
-_ROLE = re.compile(r"\b(?:role|tool_call_id)\b")
+_ROLE = pattern(r"\b(?:role|tool_call_id)\b")
 
 
 def without_described(text: str, is_secret: IsSecret) -> str:
@@ -74,13 +75,13 @@ def _is_no_value(text: str, span: tuple[int, int]) -> bool:
 
 # --- YAML --------------------------------------------------------------------------------------
 
-_ALONE = re.compile(
+_ALONE = pattern(
     r"(?m)^([ \t]{0,80})(?:-[ \t]{1,4})?[\"']?([\w.\-]{1,80})[\"']?:[ \t]{0,8}(?:#[^\n]*)?\r?\n"
 )
-_ENTRY = re.compile(
+_ENTRY = pattern(
     r"([ \t]*)(?:-[ \t]{1,4})?[\"']?([\w.\-]{1,80})[\"']?:[ \t]{1,8}([^\s|>&{\[#][^\n]*)"
 )
-_LINE = re.compile(r"([ \t]*)[^\n]*(?:\n|\Z)")
+_LINE = pattern(r"([ \t]*)[^\n]*(?:\n|\Z)")
 _MOST_LINES = 64
 _OF_A_SECRET = frozenset({"data", "stringData"})
 
@@ -127,11 +128,11 @@ def _is_held(above: str, name: str, value: str) -> bool:
 
 # --- tables --------------------------------------------------------------------------------------
 
-_CELL = re.compile(
+_CELL = pattern(
     r"\|[ \t]{0,40}[*`]{0,2}([\w.\-]{1,60}(?: [\w.\-]{1,40}){0,2})[*`]{0,2}:?[*]{0,2}[ \t]{0,40}"
     r"(?=\|[ \t]{0,40}[*`]{0,2}([^\s|*`][^\s|`]{0,200}?)[*`]{0,2}[ \t]{0,40}(?:\||\r?\n|\\|\"|\Z))"
 )
-_MEASURED = re.compile(r"[~<>=]{0,2}[\d.,:/\-]+[a-zA-Z%µ]{0,3}")
+_MEASURED = pattern(r"[~<>=]{0,2}[\d.,:/\-]+[a-zA-Z%µ]{0,3}")
 
 
 def without_cells(text: str, is_secret: IsSecret) -> str:
@@ -154,14 +155,14 @@ def without_cells(text: str, is_secret: IsSecret) -> str:
 
 # --- SQL -----------------------------------------------------------------------------------------
 
-_INSERTED = re.compile(
+_INSERTED = pattern(
     r"(?i)\b(?:insert|replace)\s{1,4}(?:ignore\s{1,4})?into\s{1,4}[^\s()]{1,128}\s{0,4}"
     r"\(([^()]{1,2000})\)\s{0,8}values?\s{0,8}(?=\()"
 )
-_IN_A_ROW = re.compile(
+_IN_A_ROW = pattern(
     r"(\\{0,15})('(?:[^'\n\\]|'')*\\{0,15}'?|\"[^\"\n\\]*\\{0,15}\"?)|([(),;])|([^\s(),;'\"\\]+)"
 )
-_PLACEHOLDER = re.compile(r"(?i)\?|%\(?\w*\)?s?|[:$@]\w+|null|default|true|false")
+_PLACEHOLDER = pattern(r"(?i)\?|%\(?\w*\)?s?|[:$@]\w+|null|default|true|false")
 
 
 def without_inserted(text: str, is_secret: IsSecret) -> str:
@@ -209,16 +210,16 @@ def _end_of(token: re.Match[str]) -> int:
 
 # --- calls ---------------------------------------------------------------------------------------
 
-_CALL = re.compile(
+_CALL = pattern(
     r"(?<![\w$])(?<!\bdef )([A-Za-z_]\w{1,80})\(\s{0,8}"
     rf"(?=(?:\w{{1,40}}[ \t]{{0,4}}=[ \t]{{0,4}})?[bBfFrRuU]{{0,2}}{_QUOTE})"
 )
-_ARGUMENT = re.compile(
+_ARGUMENT = pattern(
     rf"(?:(\w{{1,40}})[ \t]{{0,4}}=[ \t]{{0,4}})?[bBfFrRuU]{{0,2}}({_QUOTE})((?:(?!\2)[^\n]){{0,2000}})(\2)?"
     r"[ \t]{0,4}(,\s{0,40})?"
 )
-_SETTER = re.compile(r"(?:set|with|use|put|reset|change|update|assign)(?=_|[A-Z])_?(\w+)")
-_HOLDER = re.compile(
+_SETTER = pattern(r"(?:set|with|use|put|reset|change|update|assign)(?=_|[A-Z])_?(\w+)")
+_HOLDER = pattern(
     r"[A-Z]\w*(?:Secret|SecretStr|SecretBytes|SecretString|Password|Credentials?|A[Pp][Ii]Key|Auth"
     r"|(?:Access|Bearer|Auth|Refresh|A[Pp][Ii]|Secret)Token)|(?:Plain)?(?:Secret|Password)"
     r"|Secret(?:Str|Bytes|String|Value)"

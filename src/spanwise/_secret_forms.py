@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 from urllib.parse import quote, unquote
 
+from spanwise._lazy_patterns import pattern
 from spanwise._secret_patterns import (
     MASK,
     NAMES_A_FORM,
@@ -29,24 +30,24 @@ _LINE_END = r"(?:\r?\n|\\{1,7}r\\{1,7}n|\\{1,7}n)"
 
 # --- command lines ---------------------------------------------------------------------------
 
-_FLAG = re.compile(r"-{1,2}[A-Za-z][\w.\-]{1,80}")
-_FLAG_AND_VALUE = re.compile(
+_FLAG = pattern(r"-{1,2}[A-Za-z][\w.\-]{1,80}")
+_FLAG_AND_VALUE = pattern(
     r"(?<![\w\-.])(-{1,2}[A-Za-z][\w.\-]{1,80})([ \t]{1,8})"
     rf"((?:{_QUOTE})?)((?<=[\"'])[^\"'\\\n]+|[^\s\"'\\`<>\[\](){{}}|]+)"
 )
-_FLAG_IN_LIST = re.compile(
+_FLAG_IN_LIST = pattern(
     rf"({_QUOTE})(-{{1,2}}[A-Za-z][\w.\-]{{1,80}})(\1\s{{0,4}},\s{{0,4}})({_QUOTE})"
     r"((?:(?!\4)[^\n])*)"
 )
 # Programs whose short options carry a password; what follows on their line is theirs.
-_PROGRAM_LINE = re.compile(
+_PROGRAM_LINE = pattern(
     r"(?<![\w\-.])(?:curl|wget|https?(?=[ \t]-)|sshpass|mysql\w{0,20}|mariadb\w{0,20}|mongosh?"
     r"|redis-cli|ldap[a-z]{1,12}|docker|podman|helm|oc)(?:[ \t][^\n]*)"
 )
-_WORD = re.compile(r"\"[^\"\n]*\"?|'[^'\n]*'?|[^\s\"']+")
+_WORD = pattern(r"\"[^\"\n]*\"?|'[^'\n]*'?|[^\s\"']+")
 _SWITCH = ("no-", "use-", "with-", "without-", "disable-", "enable-", "skip-", "require-", "has-")
 _USER_FLAGS = frozenset({"-u", "--user", "-U", "--proxy-user", "--basic-auth"})
-_NAMES_A_USER = re.compile(r"[^\s:/]{0,128}:(?!//)(\S{1,512})")
+_NAMES_A_USER = pattern(r"[^\s:/]{0,128}:(?!//)(\S{1,512})")
 # Of these `-u` is a user and a group, or something else altogether.
 _OTHER_USERS = frozenset(
     {"docker", "podman", "kubectl", "chown", "git", "sudo", "su", "ps", "sort"}
@@ -160,25 +161,23 @@ def without_program_arguments(text: str, is_secret: IsSecret) -> str:
 
 # --- markup ----------------------------------------------------------------------------------
 
-_ELEMENT = re.compile(
+_ELEMENT = pattern(
     r"(?<!\w)<(?:[\w.\-]{1,80}:)?([\w.\-]{1,80})(\s[^<>]*)?>"
     r"(\s*<!\[CDATA\[)?([^<]*)(?=</|\]\]>|(<)|\Z)"
 )
-_ESCAPED_ELEMENT = re.compile(
+_ESCAPED_ELEMENT = pattern(
     r"&lt;(?:[\w.\-]{1,80}:)?([\w.\-]{1,80})((?:\s(?:(?!&[lg]t;)[^<>])*)?)&gt;((?:(?!&lt;)[^<])*)"
 )
-_LABEL = re.compile(
+_LABEL = pattern(
     rf"(?i)\b(?:name|key|type|property)\s{{0,4}}=\s{{0,4}}({_QUOTE})([\w.:\- ]{{1,80}})\1"
 )
-_VALUE = re.compile(
-    rf"(?i)(\b(?:value|content|val)\s{{0,4}}=\s{{0,4}})({_QUOTE})((?:(?!\2)[^<>])+)"
-)
+_VALUE = pattern(rf"(?i)(\b(?:value|content|val)\s{{0,4}}=\s{{0,4}})({_QUOTE})((?:(?!\2)[^<>])+)")
 # A name between tags, and what is between the next ones.
-_SHOWN_NAME = re.compile(
+_SHOWN_NAME = pattern(
     r">\s{0,8}([\w.\-]{1,80}(?: [\w.\-]{1,40})?):?\s{0,8}</(\w{1,20})>:?\s{0,40}"
     r"(?:<(\w{1,20})(?:\s[^<>]{0,200})?>\s{0,8}){0,2}([^<>\s\\\"]{2,400})(?=[\s<\\\"]|\Z)"
 )
-_PROPERTY = re.compile(
+_PROPERTY = pattern(
     r"(<key>\s{0,40}([^<]{1,80}?)\s{0,40}</key>\s{0,80}<(?:string|integer|data)>)([^<]+)"
 )
 # Of these the text is what a reader sees beside the field.
@@ -241,38 +240,38 @@ def without_elements(text: str, is_secret: IsSecret) -> str:
 
 # --- pairs, forms, SQL -----------------------------------------------------------------------
 
-_PAIR = re.compile(
+_PAIR = pattern(
     rf"([(\[]\s{{0,4}}[bBrRuU]{{0,2}}({_QUOTE})([\w.:\-]{{1,80}})\2\s{{0,4}},\s{{0,4}}[bBrRuU]{{0,2}})"
     rf"({_QUOTE})((?:(?!\4)[^\n])+)(?=\4\s{{0,4}},?\s{{0,4}}[)\]])"
 )
-_FORM_FIELD = re.compile(
+_FORM_FIELD = pattern(
     rf"(\bname=\\{{0,15}}\"([\w.:\-\[\]]{{1,80}})\\{{0,15}}\"[^\r\n\\]{{0,400}}"
     rf"(?:{_LINE_END}[^\r\n\\]{{1,400}}){{0,4}}{_LINE_END}{_LINE_END})"
     rf"((?:(?!{_LINE_END}--)[^\"])+)"
 )
 _SQL_STRING = r"('(?:[^'\n]|'')*'?|\\{0,15}\"[^\"\n\\]*\\{0,15}\"?)"
-_SQL_PASSWORD = re.compile(
+_SQL_PASSWORD = pattern(
     r"(?i)((?:(?-i:\bIDENTIFIED)|\b(?:user|role)[ \t]{1,4}\S{1,128}[ \t]{1,4}identified)"
     r"[ \t]{1,4}(?:with[ \t]{1,4}\S{1,64}[ \t]{1,4})?(?:by|as)[ \t]{1,4}"
     r"(?:password[ \t]{1,4})?|\bpassword[ \t]{0,4}\([ \t]{0,4}"
     rf"|\bset[ \t]{{1,4}}password[ \t]{{1,4}}for[ \t]{{1,4}}\S{{1,128}}[ \t]{{0,4}}=[ \t]{{0,4}}){_SQL_STRING}"
 )
-_SQL_WORD = re.compile(r"(\bIDENTIFIED[ \t]{1,4}BY[ \t]{1,4})([^\s'\";\\*][^\s'\";\\]*)")
+_SQL_WORD = pattern(r"(\bIDENTIFIED[ \t]{1,4}BY[ \t]{1,4})([^\s'\";\\*][^\s'\";\\]*)")
 # Of a `.netrc` file, and of a Dockerfile.
-_LOGIN = re.compile(r"(\blogin[ \t]{1,4}\S{1,128}\s{1,8}password[ \t]{1,4})(?!\*\*\*)(\S+)")
-_SET = re.compile(
+_LOGIN = pattern(r"(\blogin[ \t]{1,4}\S{1,128}\s{1,8}password[ \t]{1,4})(?!\*\*\*)(\S+)")
+_SET = pattern(
     r"(?m)^([ \t]{0,16}(?:ENV|ARG|setenv)[ \t]{1,4}([A-Z][A-Z0-9_]{1,80})[ \t]{1,4})([^\s\"']+)"
 )
 # Of a server's settings, and of programs that are told one: `config set api_key x`.
-_REQUIRED = re.compile(r"(\b(?:requirepass|masterauth)[ \t]{1,8}[\"']?)([^\s\"'\\]+)")
-_TOLD = re.compile(
+_REQUIRED = pattern(r"(\b(?:requirepass|masterauth)[ \t]{1,8}[\"']?)([^\s\"'\\]+)")
+_TOLD = pattern(
     r"(\bsetx?[ \t]{1,4}[\"']?((?://)?[\w.:/\-]{1,120})[\"']?[ \t]{1,4}[\"']?)([^\s\"'\\;]{6,200})"
 )
-_LEVEL = re.compile(r"(\b(?:secret|password)[ \t]{1,4}[0-9][ \t]{1,4})([^\s\"'\\;]{6,200})")
-_SECURE = re.compile(
+_LEVEL = pattern(r"(\b(?:secret|password)[ \t]{1,4}[0-9][ \t]{1,4})([^\s\"'\\;]{6,200})")
+_SECURE = pattern(
     rf"(?i)(\bConvertTo-SecureString[ \t]{{1,4}}(?:-String[ \t]{{1,4}})?({_QUOTE}))((?:(?!\2)[^\n])+)"
 )
-_SQL_NAME = re.compile(
+_SQL_NAME = pattern(
     r"((?<![\w.\-])(?:(?i:\w{0,40}(?:password|passwd|pwd))|[A-Z][A-Z0-9_]{2,80})[ \t]{1,4})"
     r"('(?:[^'\n]|'')*'?)"
 )
@@ -356,18 +355,18 @@ def without_settings(text: str, is_secret: IsSecret) -> str:
 
 # --- sentences, encodings --------------------------------------------------------------------
 
-_STATED = re.compile(
+_STATED = pattern(
     r"(?i)((?<![\w\-])(?:passwords?|passwd|pwd|passphrase|passcode|(?:api |access |auth |bearer |secret )?token"
     r"|(?:api|access|secret|private|auth)[ _-]?key|secret|credentials?)"
     r"[ \t]{1,3}(?:is|was|are|(?:(?:is |was |has been )?(?:set|changed|reset|updated) )?to)(?:[ \t]?:)?[ \t]{1,3}[*\"'`]{0,2})"
     r"([^\s\"'`]{6,200})"
 )
-_MIXED = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[^\s/()<>{}\[\]]+")
-_LOOKS_RANDOM = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_+/=.!@#$%^*~\-]+")
-_NAMES_A_FORM = re.compile(
+_MIXED = pattern(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[^\s/()<>{}\[\]]+")
+_LOOKS_RANDOM = pattern(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_+/=.!@#$%^*~\-]+")
+_NAMES_A_FORM = pattern(
     r"(?i)base ?\d|sha-?\d|utf-?\d|oauth|md5|aes-?\d|rsa-?\d|\d{4}-\d\d|\d+[.\-]?[a-z]+s?$|v\d"
 )
-_ENCODED = re.compile(r"[\w.\-~%+*]+")
+_ENCODED = pattern(r"[\w.\-~%+*]+")
 _DEEPEST_ENCODING = 3
 STATING_WORDS: Final = (" is", " are", " was", " to")
 

@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from spanwise import _secret_patterns as patterns
+from spanwise._lazy_patterns import pattern
 
-ESCAPED_LETTER: Final = re.compile(r"\\{1,15}u00([4-7][0-9A-Fa-f])")  # JSON need not escape it
+ESCAPED_LETTER: Final = pattern(r"\\{1,15}u00([4-7][0-9A-Fa-f])")  # JSON need not escape it
 # Those of which `-u` and `-p` carry a password.
 _PROGRAMS = (
     "curl",
@@ -33,8 +34,8 @@ _PROGRAMS = (
 # What names a secret, besides the six words; the rest of what begins with "pass" is harmless.
 _NAMED = r"(?:[\"'\\`*]|[ \t]{0,4}[=:>?+])"
 _PASS_ENDS = rf"pass(?:w|phrase|code|[ _\-](?:phrase|code|word)|{_NAMED})"
-_PASS = re.compile(rf"requirepass|{_PASS_ENDS}")
-_PW = re.compile(rf"(?<![a-z])pw{_NAMED}")
+_PASS = pattern(rf"requirepass|{_PASS_ENDS}")
+_PW = pattern(rf"(?<![a-z])pw{_NAMED}")
 # In a shorter text it is quicker to look for every hint.
 _SHORT = 2048
 # The two signs that become an ASCII letter in small letters; the second has a dot behind it then.

@@ -5,15 +5,15 @@ from __future__ import annotations
 import collections
 import enum
 import itertools
-import re
 import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, cast
 
 from spanwise import _secret_patterns as patterns
+from spanwise._lazy_patterns import pattern
 from spanwise._secret_patterns import MASK
 
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_WORD = pattern(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _Word = tuple[str, int, int]
 _Phrases = dict[str, tuple[tuple[str, ...], ...]]
 
@@ -36,7 +36,7 @@ _CACHED = 4096
 _LOOKED_AT = 64
 _LONGEST = 1024
 _LONGEST_KEPT = 256  # what is written of a longer one is a part of it
-_LOOKS_LIKE_A_PASSWORD = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[^\s/_]{6,256}")
+_LOOKS_LIKE_A_PASSWORD = pattern(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[^\s/_]{6,256}")
 
 
 class Verdict(enum.Enum):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
+
+from spanwise._lazy_patterns import pattern
 
 MASK: Final = "***"
 
@@ -102,7 +103,7 @@ HARMLESS_WORDS: Final = frozenset(
     ]
 )
 
-_WORD = re.compile("[a-z]+|[0-9]+")
+_WORD = pattern("[a-z]+|[0-9]+")
 # Runs of words that name plain data. A number is a word of its own.
 HARMLESS_PHRASES: Final = tuple(
     tuple(_WORD.findall(phrase))
@@ -182,7 +183,7 @@ SAFE_PREFIXES: Final = ("gen_ai.usage.", "llm.token_count.", "llm.usage.", "gen_
 # (what must be in the text for the shape to be there at all, the shape). Every shape is
 # linear: it has a fixed start, and no two unbounded runs that can share characters.
 VALUE_SHAPES: Final = tuple(
-    (hint, re.compile(shape))
+    (hint, pattern(shape))
     for hint, shape in (
         ("sk-", r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_\-]{12,}"),
         ("pk-", r"(?<![A-Za-z0-9])pk-[A-Za-z0-9_\-]{16,}"),
@@ -305,33 +306,33 @@ NOT_A_NAME: Final = (
     *(".php .py .pyi .rb .rs .scala .sh .sql .swift .toml .ts .tsx .txt .xml .yaml .yml".split()),
 )
 # How something is hashed, encoded or signed in, and no secret: in `auth: OAuth2`.
-NAMES_A_FORM: Final = re.compile(
+NAMES_A_FORM: Final = pattern(
     r"(?i)(?:base|sha|utf|aes|rsa|hs|rs|es|ps|md|oauth|http|ed|argon|pbkdf|scram-sha|bcrypt|saml|pkcs)"
     r"[_ \-]?[0-9.]{1,5}(?:[_\-](?:gcm|cbc|hmac|sha256|id|json))?|h?mac-sha-?[0-9]{1,3}|x509"
 )
 # `1.12.3-alpine` is a version, `8443/login` a port and a path.
-VERSION_OR_PORT: Final = re.compile(r"v?[0-9]+(?:\.[0-9]+){1,3}[\w.+\-]*|[0-9]{2,5}/.*")
+VERSION_OR_PORT: Final = pattern(r"v?[0-9]+(?:\.[0-9]+){1,3}[\w.+\-]*|[0-9]{2,5}/.*")
 
-BEARER: Final = re.compile(r"(?i)\b(bearer|basic)([ \t]{1,4})([A-Za-z0-9._~+/=\-]{8,})")
-PRIVATE_KEY_LINE: Final = re.compile(r"-----(BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+BEARER: Final = pattern(r"(?i)\b(bearer|basic)([ \t]{1,4})([A-Za-z0-9._~+/=\-]{8,})")
+PRIVATE_KEY_LINE: Final = pattern(r"-----(BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 # A password may hold a slash, unless what is before the slash is a port.
-URL_PASSWORD: Final = re.compile(
+URL_PASSWORD: Final = pattern(
     r"://([^\s/:@?#\"']{0,256}):(?:[^\s/\"']{1,512}|(?![0-9]{1,5}[/?#])[^\s\"'@]{1,512})@"
 )
-URL_USER: Final = re.compile(r"://([A-Za-z0-9_\-.~%]{20,256})@")
+URL_USER: Final = pattern(r"://([A-Za-z0-9_\-.~%]{20,256})@")
 # Of those that keep code, a user is a token: it has no password.
-URL_TOKEN: Final = re.compile(
+URL_TOKEN: Final = pattern(
     r"(?<=https://)(?!(?:git|hg|oauth2|user|username|x-access-token)@)[A-Za-z0-9_\-.~%]{1,19}"
     r"(?=@(?:[\w\-]{1,40}\.)?(?:github|gitlab|ghe|gitea|codeberg|huggingface)\.)"
 )
-URL_MIXED_USER: Final = re.compile(
+URL_MIXED_USER: Final = pattern(
     r"(?<=[ps]://)(?=[^@\d]{0,19}\d)(?=[^@A-Za-z]{0,19}[A-Za-z])[A-Za-z0-9_\-~%]{12,19}(?=@)"
 )
 
 # A header takes the rest of its line, unless it stands in quotes. One whose value is quoted is
 # an assignment. The start of a line may be written as an escape.
 HEADER_LINES: Final = tuple(
-    re.compile(
+    pattern(
         rf"(?i)(?:(?<![\w\-])|(?<=\\[nrt])){before}"
         r"((?:[a-z0-9]{1,20}-){0,4}(?:authorization|cookie2?))"
         r"(\\{0,15}[\"']?[ \t]{0,4}:(?!\s{0,4}\\{0,15}[\"'])[ \t]{0,4})"
@@ -343,7 +344,7 @@ HEADER_LINES: Final = tuple(
 # `name = `, `"name": `, `--name=`, `name: Type = `: the value's verdict depends on the name's.
 # All on one line: what follows an empty `NAME=` is the next name. A form writes `a[name]` as
 # `a%5Bname%5D`.
-NAME: Final = re.compile(
+NAME: Final = pattern(
     r"(?:(?<![\w.\-])|(?<=%5B)|(?<=%5b))([\w\-][\w.\-]{0,80})"
     r"((?:%5[Dd])?\\{0,31}[\"'`]?[\]}]?\*{0,2}[ \t]{0,4}"
     r"(?::[ \t]{0,4}([A-Za-z_][\w.]{0,40})(?:\[[\w.,| ]{0,40}\])?(?: \| \w{1,40}){0,4} {1,2}=(?!=)"
@@ -351,35 +352,35 @@ NAME: Final = re.compile(
     r"(?:\*{1,2}(?=[ \t]))?[ \t]{0,4}(?:!{1,2}\w{1,40}[ \t]{1,4})?(?:[bBfFrRuU]{1,2}(?=[\"']))?)"
 )
 # A value of YAML on the lines below its name.
-BLOCK: Final = re.compile(r"[|>][+\-0-9]{0,2}[ \t]{0,40}(?:#[^\n]*)?\r?\n")
-ITEM: Final = re.compile(r"\r?\n?([ \t]*-[ \t]{1,8})([^\s\"',;:()\[\]{}]{8,})[ \t]*(?=\r?\n|\Z)")
+BLOCK: Final = pattern(r"[|>][+\-0-9]{0,2}[ \t]{0,40}(?:#[^\n]*)?\r?\n")
+ITEM: Final = pattern(r"\r?\n?([ \t]*-[ \t]{1,8})([^\s\"',;:()\[\]{}]{8,})[ \t]*(?=\r?\n|\Z)")
 # What joins a string to the next one of the same value; and, where a string's quote is missing,
 # the lines up to it.
-ADJACENT: Final = re.compile(
+ADJACENT: Final = pattern(
     r"(?:[ \t]{0,8}(?:\+|\|\||&|\.|\\(?=\r?\n))[ \t]{0,8}(?:\\?\r?\n[ \t]{0,80})?|[ \t]{0,2})"
     r"[bBfFrRuU]{0,2}(?=[\"'])"
 )
 CONTINUED: Final = {
-    quote: re.compile(
+    quote: pattern(
         rf"(?:\r?\n[^{quote}\r\n]{{0,400}}){{1,6}}(?<![\s=:,(\[{{]){quote}(?=[\s,;)}}\]]|\Z)"
     )
     for quote in ('"', "'")
 }
 # One word of letters and digits in brackets: `<x9y8z7>`; in others than these code stands too.
-ANGLED: Final = re.compile(
+ANGLED: Final = pattern(
     r"(?:(?<!\\)<(?!0x)|[\[({](?![A-Za-z_]\w{0,200}[\])}]))"
     r"((?=[^<>0-9]{0,80}[0-9])(?=[^<>A-Za-z]{0,80}[A-Za-z])[^\s<>\[\](){}\"'=/:,]{6,200})"
     r"[>\])}](?=[\s;,]|\Z)"
 )
-IN_BACKTICKS: Final = re.compile(r"`([^`\n]{1,400})`")
+IN_BACKTICKS: Final = pattern(r"`([^`\n]{1,400})`")
 # The rest of a line `NAME=...` of settings, which has characters of every kind.
-SETTING: Final = re.compile(r"[^\s\"'\\]+(?=[ \t]*(?:\r?\n|\Z))")
+SETTING: Final = pattern(r"[^\s\"'\\]+(?=[ \t]*(?:\r?\n|\Z))")
 # What opens a list, tuple or mapping, and what is in it.
-BRACKET: Final = re.compile(r"(?:[A-Za-z_]\w{0,40})?[\[({]")
-WITHIN: Final = re.compile(r"(\\{0,31})([\"'])|([\[({])|([\])}])|(\n)")
+BRACKET: Final = pattern(r"(?:[A-Za-z_]\w{0,40})?[\[({]")
+WITHIN: Final = pattern(r"(\\{0,31})([\"'])|([\[({])|([\])}])|(\n)")
 # A string in quotes, within JSON once or twice escaped too: the closing quote has as many
 # backslashes as the opening one. It may be cut short. No two alternatives can begin alike.
-QUOTED: Final = re.compile(
+QUOTED: Final = pattern(
     r"\"\"\"(?:[^\"]|\"(?!\"\"))*(?:\"\"\")?"
     r"|'''(?:[^']|'(?!''))*(?:''')?"
     r"|\"(?:[^\"\\\n]|\\.)*\"?"
@@ -389,6 +390,6 @@ QUOTED: Final = re.compile(
     r"|\\{3}\"(?:[^\"\\\n]|\\{1,3}[^\"\\\n]|\\{4}(?:\\{3}\"|\\{4}|[^\"\\\n]))*(?:\\{3}\")?"
 )
 # What stands without quotes, and the string that a call such as `SecretStr("x")` is given.
-UNQUOTED: Final = re.compile(
+UNQUOTED: Final = pattern(
     r"[^\s,;&\"'(){}\[\]<>\\]+(?:\([ \t]{0,4}[bBfFrRuU]{0,2}(?:\"[^\"\n]*\"?|'[^'\n]*'?))?"
 )

@@ -7,7 +7,6 @@ holds a part is seen in it, and taken out of the chunks that hold it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +14,12 @@ from typing import Any
 import orjson
 
 from spanwise import _state
+from spanwise._lazy_patterns import pattern
 from spanwise._masking import Masker
 from spanwise._secret_patterns import MASK
 from spanwise._value_kinds import TRUNCATED
 
-_BLANK = re.compile(r"\s")
+_BLANK = pattern(r"\s")
 
 
 @dataclass(slots=True)
