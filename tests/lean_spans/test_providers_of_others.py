@@ -149,13 +149,7 @@ def test_its_operations_are_lean_and_its_other_spans_are_not(tmp_path):
     assert [LeanSpan, sdk._Span, sdk._Span, sdk._Span] == kinds
 
 
-BY_ITSELF = "the sampler is given the very mapping with which its answer is compared"
-
-
-@pytest.mark.parametrize(
-    "in_place",
-    [False, pytest.param(True, marks=pytest.mark.xfail(strict=False, reason=BY_ITSELF))],
-)
+@pytest.mark.parametrize("in_place", [False, True])
 def test_what_a_sampler_adds_is_masked(tmp_path, in_place):
     """Also where it adds to the attributes that it is given."""
     provider = sdk.TracerProvider(
