@@ -299,6 +299,7 @@ def test_a_lone_surrogate_anywhere_is_escaped(tracing):
     bad = "\ud800"
     span = record.translated({bad: bad}, {bad: bad})
     changed = types.SimpleNamespace(
+        prepared=None,
         **{
             **{f: getattr(span, f) for f in ("span", "attributes", "resource")},
             "name": bad,
@@ -308,7 +309,7 @@ def test_a_lone_surrogate_anywhere_is_escaped(tracing):
             "scope": types.SimpleNamespace(
                 name=bad, version=bad, schema_url=bad, attributes={bad: bad}
             ),
-        }
+        },
     )
     line = LineEncoder()(changed)
     assert 16 == line.count(rb"\\ud800")

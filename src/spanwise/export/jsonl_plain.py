@@ -9,10 +9,12 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Final
 
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanKind, StatusCode
 from orjson import dumps
 
 from spanwise import semconv
+from spanwise._prepared import Prepared
 from spanwise.export.jsonl_lines import LAST_SECOND, said, to_the_second
 from spanwise.export.record import Record
 
@@ -37,6 +39,7 @@ _TOLD: Final = frozenset(
         semconv.OBSERVATION_VERSION,
     }
 )
+_ALWAYS_TOLD: Final = _TOLD - {_INPUT, _OUTPUT}
 _KEY: Final = "jsonl"  # of what is remembered of an operation
 _TYPES: Final[dict[Any, bytes]] = {kind: kind.encode() for kind in semconv.OBSERVATION_TYPE_VALUES}
 
@@ -52,28 +55,29 @@ def plain_lines(record: Record, resource: bytes) -> tuple[bytes, bytes] | None:
     if prepared is not None:
         told = prepared.texts.get(_KEY)
         if told is None:
-            told = prepared.texts[_KEY] = _told_by(record)
+            told = prepared.texts[_KEY] = _told_by(prepared, record.scope)
         lines = _of_prepared(record, told, resource)
         if lines is not None:
             return lines
     return _of_any(record, resource)
 
 
-def _told_by(record: Record) -> tuple[int, str, bytes, bytes]:
+def _told_by(
+    prepared: Prepared, scope: InstrumentationScope | None
+) -> tuple[int, str, bytes, bytes]:
     """Return of what an operation is made of, what its lines say each time.
 
     That is how many attributes it has, the name, and what stands before and behind the texts. The
     number is -1 where that is not plain.
     """
-    attributes, scope = record.attributes, record.scope
-    shown = {k: v for k, v in attributes.items() if k not in (_TYPE, _INPUT, _OUTPUT)}
+    attributes, name = prepared.attributes, prepared.masked_name
     kind = _TYPES.get(attributes.get(_TYPE))
-    if not _TOLD.issuperset(attributes) or scope is None or kind is None:
+    shown = {key: value for key, value in attributes.items() if key != _TYPE}
+    if not _ALWAYS_TOLD.issuperset(attributes) or scope is None or kind is None:
         return -1, "", b"", b""
-    name = dumps(record.name)
-    before = b'"type":"%b","name":%b,' % (kind, name)
+    before = b'"type":"%b","name":%b,' % (kind, dumps(name))
     behind = b',"metadata":{},"attributes":%b,"scope":%b}\n' % (dumps(shown), dumps(scope.name))
-    return len(shown) + 1, record.name, before, behind
+    return len(attributes), name, before, behind
 
 
 def _of_prepared(

@@ -17,12 +17,15 @@ from opentelemetry.trace import SpanKind, StatusCode
 from spanwise import _raw_fields as raw
 from spanwise import dialects, semconv
 from spanwise._lean_spans import LeanSpan
+from spanwise._prepared import Prepared
+from spanwise.export.otlp_operations import Told, operation_line
 from spanwise.export.protobuf import LARGEST_INT, MOST_NESTED
 from spanwise.export.record import Record
 
 BEGINNING: Final = b'{"resourceSpans":[{"scopeSpans":[{"spans":['
 BEHIND_SPAN: Final = b'],"scope":'
 
+_KEY: Final = "otlp"  # of what is remembered of an operation
 _REMEMBERED = 64
 _LONGEST_TEXT, _MOST_TEXTS = 64, 1024  # of keys and values that are remembered
 # These are seldom the same twice.
@@ -70,6 +73,14 @@ class LineEncoder:
             or record.span.resource is not source
         ):
             behind = self._behind(record)
+        prepared = record.prepared
+        if prepared is not None:
+            told = prepared.texts.get(_KEY)
+            if told is None:
+                told = prepared.texts[_KEY] = _told_by(prepared)
+            line = operation_line(record, told, behind)
+            if line is not None:
+                return line
         try:
             return _line(record, behind, orjson.dumps)
         except TypeError:
@@ -112,6 +123,13 @@ class LineEncoder:
             if not scope.attributes:
                 _remember(self._scopes, key, made)
         return made
+
+
+def _told_by(prepared: Prepared) -> Told:
+    attributes, name = prepared.attributes, prepared.masked_name
+    if not attributes or not _VARYING.isdisjoint(attributes):
+        return -1, "", b"", b""
+    return len(attributes), name, dumped(name), dumped(_attributes(attributes.items()))[1:-1]
 
 
 def line_of(span: bytes, scope: bytes, resource: bytes) -> bytes:

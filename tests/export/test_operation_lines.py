@@ -1,0 +1,149 @@
+"""The lines of operations, put together from what is known of them, are those of any other span."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import spanwise
+from spanwise import _state
+from spanwise.export.jsonl_lines import encoded, observation_line, trace_line
+from spanwise.export.jsonl_plain import plain_lines
+from spanwise.export.otlp_json import LineEncoder
+from spanwise.export.record import Record
+
+RESOURCE = b'{"service.name":"x"}'
+
+
+class Compared:
+    """A sink that makes each line twice, and keeps how."""
+
+    def __init__(self) -> None:
+        self.encoder = LineEncoder()
+        self.records: list[Record] = []
+        self.differ: list[tuple[bytes, bytes]] = []
+
+    def write(self, record: Record) -> None:
+        self.records.append(record)
+        other = dataclasses.replace(record, prepared=None)
+        pairs = [(self.encoder(record), self.encoder(other))]
+        lines = plain_lines(record, RESOURCE)
+        if lines is not None:
+            described = dataclasses.replace(other, resource={"service.name": "x"})
+            pairs += zip(
+                lines,
+                (encoded(observation_line(described)), encoded(trace_line(described))),
+                strict=True,
+            )
+        self.differ += [(quick, usual) for quick, usual in pairs if quick != usual]
+
+    def wake(self) -> None: ...
+
+    def flush(self, timeout_s: float) -> bool:
+        return True
+
+    def close(self, timeout_s: float) -> None: ...
+
+
+@pytest.fixture
+def compared(tmp_path: Path) -> Compared:
+    spanwise.configure(traces_dir=tmp_path / "t")
+    sink = Compared()
+    processor = _state.runtime.processor  # type: ignore[union-attr]
+    assert processor.wiring is not None
+    processor.rewire(dataclasses.replace(processor.wiring, sinks=(sink,)))
+    return sink
+
+
+@spanwise.tool(description='says "é" \\ back', version="2")
+def tool(value: Any, k: int = 3) -> Any:
+    return value
+
+
+@spanwise.agent
+def agent(value: Any) -> None:
+    tool(value)
+
+
+@spanwise.generation(model="m", metadata={"a": 1}, tags=["t"])
+def generation(value: Any) -> Any:
+    spanwise.current().update(usage={"input_tokens": 3}, output=value)
+    return value
+
+
+@spanwise.chain(capture_input=False, capture_output=False)
+def silent(value: Any) -> Any:
+    return value
+
+
+@spanwise.span
+def stream(value: Any) -> Iterator[Any]:
+    yield value
+
+
+@spanwise.interaction
+def interaction(value: Any) -> None:
+    tool(value)
+
+
+VALUES = [
+    "text",
+    'é "\n\\ \u2028',
+    None,
+    1.5,
+    [1, {"a": [True]}],
+    {"password": "hidden"},
+    "sk-" + "a1" * 20,
+    "x" * 70_000,
+    b"bytes",
+]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: repr(value)[:20])
+def test_a_line_says_the_same_however_it_is_made(compared: Compared, value: Any) -> None:
+    """Of operations below each other, with identity and without, byte for byte."""
+    for _ in range(2):
+        tool(value)
+        agent(value)
+        generation(value)
+        silent(value)
+        list(stream(value))
+        interaction(value)
+        with spanwise.identify(user="jane", session_id="s"):
+            agent(value)
+        with spanwise.observe("block") as observation:
+            observation.update(input=value, metadata={"k": value})
+        with pytest.raises(ValueError, match="no"):
+            failing(value)
+    assert [] == compared.differ
+    assert 24 == len(compared.records)
+
+
+@spanwise.tool
+def failing(value: Any) -> None:
+    raise ValueError("no")
+
+
+def test_most_operations_are_known_beforehand(compared: Compared) -> None:
+    """Those that say no more than what they are made of, what went in and what came out."""
+    tool("x")
+    agent("x")
+    generation("x")
+    with spanwise.identify(user="jane"):
+        tool("x")
+    if spanwise.stats() and _state.runtime.lean is not None:  # type: ignore[union-attr]
+        known = [record.prepared is not None for record in compared.records]
+        assert [True, True, True, False, False] == known
+
+
+def test_a_renamed_operation_has_its_new_name(compared: Compared) -> None:
+    """Its line is made anew."""
+    tool("x")
+    with spanwise.tool("other") as observation:
+        observation.span.update_name("new")
+    assert ["tool", "new"] == [record.name for record in compared.records]
+    assert [] == compared.differ
