@@ -4,10 +4,9 @@ Decorate a function, or open a block, and every call becomes a span that says wh
 what it was, and what went in and came out. Nothing happens until `configure()` is called.
 """
 
+from typing import TYPE_CHECKING
+
 from spanwise._configure import configure, flush, shutdown, stats
-from spanwise._destinations import Destination
-from spanwise._feedback import feedback
-from spanwise._flush_on_return import flush_on_return
 from spanwise._identity import identify
 from spanwise._observation import Observation, current, current_interaction
 from spanwise._observe import (
@@ -25,9 +24,7 @@ from spanwise._observe import (
     span,
     tool,
 )
-from spanwise._propagation import extract, inject
 from spanwise._sampling import sampled
-from spanwise._settings import Settings
 from spanwise._version import __version__
 from spanwise.errors import (
     ConfigurationError,
@@ -36,6 +33,13 @@ from spanwise.errors import (
     SpanwiseError,
     UnknownSettingError,
 )
+
+if TYPE_CHECKING:
+    from spanwise._destinations import Destination
+    from spanwise._feedback import feedback
+    from spanwise._flush_on_return import flush_on_return
+    from spanwise._propagation import extract, inject
+    from spanwise._settings import Settings
 
 __all__ = [
     "ConfigurationError",
@@ -73,3 +77,26 @@ __all__ = [
     "stats",
     "tool",
 ]
+
+# Imported when they are asked for: few programs need them, and they need the most.
+_LATER = {
+    "Destination": "_destinations",
+    "Settings": "_settings",
+    "extract": "_propagation",
+    "feedback": "_feedback",
+    "flush_on_return": "_flush_on_return",
+    "inject": "_propagation",
+}
+
+if not TYPE_CHECKING:  # type checkers are to know an attribute that is none
+
+    def __getattr__(name: str) -> object:
+        if name not in _LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        found = globals()[name] = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+        return found
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

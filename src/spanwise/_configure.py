@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Unpack
 
-from spanwise import _guard, _propagation, _settings, _state
-from spanwise._environment import Environment
-from spanwise._settings import Settings, SettingsKeywords
+from spanwise import _guard, _state
 from spanwise.errors import InvalidSettingError
 
 if TYPE_CHECKING:
+    from spanwise._environment import Environment
+    from spanwise._settings import Settings, SettingsKeywords
     from spanwise._state import Runtime
     from spanwise.processors.delegating import Sink
 
@@ -132,6 +132,10 @@ def apply(
         ConfigurationError: something cannot be used; nothing is changed then.
     """
     global _at_exit_registered
+    # Imported now: an import of Spanwise is to stay light.
+    from spanwise import _propagation, _settings
+    from spanwise._environment import Environment
+
     _settings.check_names(keywords)
     with _state.lock:
         environment = Environment.read()
@@ -155,6 +159,8 @@ def apply(
         except ValueError as error:  # it reads some of its variables while it is imported
             fault = f"cannot be used: {error}"
             raise InvalidSettingError("a variable of OpenTelemetry's", fault) from None
+        # For streams; not in their calls, since another thread may fork just then.
+        from spanwise import _straddling, _stream  # noqa: F401
         from spanwise.instrumentation import loading
 
         loading.check_names(settings.instrument)

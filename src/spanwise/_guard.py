@@ -10,15 +10,16 @@ import functools
 import inspect
 import itertools
 import logging
-import signal
 import threading
 import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from spanwise import _state
-from spanwise._masking import Masker
+
+if TYPE_CHECKING:
+    from spanwise._masking import Masker
 
 logger = logging.getLogger("spanwise")
 
@@ -27,8 +28,6 @@ R = TypeVar("R")
 _LOG_EVERY_S = 60.0
 _LONGEST_READ = 65_536
 _LONGEST_SHOWN = 300
-_SIGNALS = frozenset(int(number) for number in signal.valid_signals())
-_masker = Masker()
 _last_logged: dict[str, float] = {}
 
 
@@ -101,6 +100,13 @@ def is_the_programs(error: BaseException) -> bool:
     return False
 
 
+@functools.cache
+def _signals() -> frozenset[int]:
+    import signal
+
+    return frozenset(int(number) for number in signal.valid_signals())
+
+
 def _handles_a_signal(frame: FrameType) -> bool:
     code, local = frame.f_code, frame.f_locals
     count = code.co_argcount + bool(code.co_flags & inspect.CO_VARARGS) + code.co_kwonlyargcount
@@ -109,7 +115,7 @@ def _handles_a_signal(frame: FrameType) -> bool:
         value = local.get(name)
         given += value if type(value) is tuple else (value,)
     return any(
-        below is frame.f_back and type(number) is int and number in _SIGNALS
+        below is frame.f_back and type(number) is int and number in _signals()
         for number, below in itertools.pairwise(given)
     )
 
@@ -121,7 +127,7 @@ def warn(subject: str, message: str) -> bool:
         return False
     _last_logged[subject] = now
     try:
-        logger.warning("%s", _masker.text(message))
+        logger.warning("%s", masked(message))
     except Exception:  # noqa: BLE001, S110 - a broken log handler is not the program's problem
         pass
     return True
@@ -130,14 +136,22 @@ def warn(subject: str, message: str) -> bool:
 def tell(message: str) -> None:
     """Log one error line; the caller sees to it that it is not said over and over."""
     try:
-        logger.error("%s", _masker.text(message))
+        logger.error("%s", masked(message))
     except Exception:  # noqa: BLE001, S110 - a broken log handler is not the program's problem
         pass
 
 
+@functools.cache
+def _masker() -> Masker:
+    # Imported when there is something to say: an import of Spanwise is to stay light.
+    from spanwise._masking import Masker
+
+    return Masker()
+
+
 def masked(text: str) -> str:
     """Return a text of ours as it may be shown: what looks like a secret is replaced."""
-    return _masker.text(text)
+    return _masker().text(text)
 
 
 def describe(error: BaseException) -> str:
@@ -147,7 +161,7 @@ def describe(error: BaseException) -> str:
         text = " ".join(str(error)[:_LONGEST_READ].split())
     except Exception:  # noqa: BLE001 - the text of an exception may be the user's code
         return str(name)
-    return _masker.text(f"{name}: {text}")[:_LONGEST_SHOWN]
+    return masked(f"{name}: {text}")[:_LONGEST_SHOWN]
 
 
 def forget_what_was_logged() -> None:

@@ -8,6 +8,7 @@ from any depth, holds for all that starts below it afterwards.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from types import MappingProxyType, TracebackType
@@ -17,19 +18,32 @@ from opentelemetry import context as context_api
 from opentelemetry.context import _RUNTIME_CONTEXT, Context
 
 from spanwise import _guard, _state, semconv
-from spanwise._encoding import Encoder
-from spanwise._masked_attributes import masked_attributes
-from spanwise._masking import Masker
 from spanwise._raw_fields import mro_of
 
 if TYPE_CHECKING:
+    from spanwise._encoding import Encoder
+    from spanwise._masking import Masker
     from spanwise._observation import Observation
 
 SCOPE = context_api.create_key("spanwise-identity")
-_default_encoder = Encoder()
 _MOST = 128  # entries of one part of an identity, which every span below carries
 
 AttributeValue = str | bool | int | float | tuple[str, ...]
+
+
+# Imported when something is said of somebody: an import of Spanwise is to stay light.
+@functools.cache
+def _default_encoder() -> Encoder:
+    from spanwise._encoding import Encoder
+
+    return Encoder()
+
+
+@functools.cache
+def _attribute_masking() -> Callable[[Mapping[str, Any], Masker], dict[str, Any]]:
+    from spanwise._masked_attributes import masked_attributes
+
+    return masked_attributes
 
 
 class Scope:
@@ -89,7 +103,7 @@ class Scope:
         """Return those attributes as they may be written; not to be changed."""
         said, known = self.attributes(), self._masked
         if known is None or known[0] is not said or known[1] is not masker:
-            known = self._masked = (said, masker, masked_attributes(said, masker))
+            known = self._masked = (said, masker, _attribute_masking()(said, masker))
         return known[2]
 
     def update(self, attributes: Mapping[str, AttributeValue]) -> None:
@@ -244,7 +258,7 @@ def metadata_attributes(metadata: Mapping[str, Any]) -> dict[str, AttributeValue
 def attribute_value(key: str, value: object) -> AttributeValue:
     """Return a value as an attribute can hold it: scalars as they are, all else as JSON text."""
     runtime = _state.runtime
-    encoder = runtime.encoder if runtime is not None else _default_encoder
+    encoder = runtime.encoder if runtime is not None else _default_encoder()
     if encoder.masker.hides(key, value):
         return "***"
     kind = type(value)

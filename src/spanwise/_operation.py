@@ -24,9 +24,7 @@ from spanwise._ids import next_trace_id, random_span_id, random_trace_id
 from spanwise._observation import NO_PLAN, OBSERVATION, Observation, Plan, describe_error
 from spanwise._prepared import prepared
 from spanwise._sampling import FORCED
-from spanwise._secret_patterns import MASK
 from spanwise._span_contexts import LeftOutSpan
-from spanwise._straddling import mask_chunks
 from spanwise._usage import usage_of
 
 if TYPE_CHECKING:
@@ -161,6 +159,8 @@ def _outcome(
         if output is not FAILED:
             text = runtime.encoder.dumps(output)
             if stream is not None and text[:1] == "[":
+                from spanwise._straddling import mask_chunks
+
                 text = mask_chunks(text, runtime.encoder.masker)
             attributes[_OUTPUT] = text
     if errors:
@@ -305,7 +305,7 @@ def _capture(
     if plan.is_narrowed:
         # What is kept out of the span is kept out of the recording: asked for at a replay.
         kept = captured if type(captured) is dict else {}
-        arguments = {name: kept.get(name, MASK) for name in arguments}
+        arguments = {name: kept.get(name, "***") for name in arguments}
     return with_call(Call(plan.target, arguments), context)
 
 

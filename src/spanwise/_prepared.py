@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.context import Context
 
 from spanwise import semconv
-from spanwise._masked_attributes import masked_attributes, valid
 
 if TYPE_CHECKING:
     from spanwise._observation import Plan
@@ -37,6 +36,9 @@ class Prepared:
     """
 
     def __init__(self, plan: Plan, runtime: Runtime) -> None:
+        # Imported by now: the runtime has a masker.
+        from spanwise._masked_attributes import masked_attributes, valid
+
         self.runtime = runtime
         self.encoder = runtime.encoder
         self.masker = masker = runtime.encoder.masker

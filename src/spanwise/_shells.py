@@ -20,11 +20,13 @@ import sys
 import time
 import types
 from collections.abc import AsyncGenerator, Callable, Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spanwise import _guard, _operation, _state
 from spanwise._observation import Observation, Plan
-from spanwise._stream import Stream
+
+if TYPE_CHECKING:
+    from spanwise._stream import Stream
 
 
 def wrap(function: Callable[..., Any], plan: Plan) -> Callable[..., Any]:
@@ -315,13 +317,23 @@ def _as_it_came(error: BaseException) -> None:
     BaseException.with_traceback(error, traceback.tb_next if traceback else None)
 
 
+@functools.cache
+def _stream_class() -> type[Stream]:
+    # Imported by the first stream: an import of Spanwise is to stay light.
+    from spanwise._stream import Stream
+
+    return Stream
+
+
 def _stream(observation: Observation | None, plan: Plan) -> Stream | None:
     if observation is None or observation._runtime is None:
         return None
     runtime = observation._runtime
     observation._started_ns = time.perf_counter_ns()
     keeps = plan.capture_output and runtime.settings.capture_content
-    stream = Stream(runtime.encoder, plan.hooks, keeps=keeps, sums_usage=plan.capture_usage)
+    stream = _stream_class()(
+        runtime.encoder, plan.hooks, keeps=keeps, sums_usage=plan.capture_usage
+    )
     if plan.capture_chunks:
         stream.tell = observation._span.add_event
     return stream

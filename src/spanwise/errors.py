@@ -11,7 +11,6 @@ Nothing is raised into a decorated call: a fault there is counted and logged.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -48,6 +47,8 @@ class DecorationError(SpanwiseError, TypeError):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return `; did you mean 'x'?`, or the known names where none is near."""
+    import difflib  # only where something is wrong
+
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(names)}"
