@@ -14,10 +14,10 @@ from spanwise import _feedback, _guard, _observe, _originals, _state, semconv
 from spanwise._configure import apply, first_use
 from spanwise._environment import Environment
 from spanwise._observation import NO_OBSERVATION
-from spanwise._settings import SettingsKeywords
 
 if TYPE_CHECKING:
     from spanwise._observe import Block
+    from spanwise._settings import SettingsKeywords
     from spanwise._state import Runtime
 
 logger = logging.getLogger("brixo")

@@ -6,13 +6,11 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import orjson
 
 from spanwise import _guard, _state
 from spanwise._configure import place_sink
-from spanwise._destinations import Destination
 from spanwise._environment import Environment
 
 if TYPE_CHECKING:
@@ -41,6 +39,7 @@ class Signals:
     """
 
     def __init__(self, base: str, api_key: str, spool_dir: Path | None) -> None:
+        from spanwise._destinations import Destination
         from spanwise.export.letters import LetterCourier
         from spanwise.export.spooled import SpooledLines
 
@@ -67,6 +66,8 @@ class Signals:
             id: as the program gave it.
             attributes: of the signal.
         """
+        from urllib.parse import quote
+
         path = f"/v1/{kind}s/{quote(id, safe='')}/signals"
         body = {"data": {"type": "signals", "attributes": attributes}}
         line = {"letters": [{"path": path, "body": body}], "kind": kind, "id": id}

@@ -7,7 +7,6 @@ from typing import Any
 
 from fluxloop.config import get_config, record_to
 from spanwise import _guard
-from spanwise.export.call_recordings import recordings_at
 
 _auto_increment = True
 
@@ -36,6 +35,9 @@ def record_call_args(target: str, *, iteration: int | None = None, **kwargs: Any
     if iteration is None and not _auto_increment:
         iteration = 0
     with _guard.guard("record_call_args"):
+        # Imported here: few programs ask for it, and importing must stay light.
+        from spanwise.export.call_recordings import recordings_at
+
         recordings = recordings_at(Path(config.recording_file))
         recordings.write(target, kwargs, iteration=iteration)
 
