@@ -40,7 +40,7 @@ unit: $(TESTED)  ## The quick tests
 	$(BIN)/python -m pytest -q -n 2 -m "not slow"
 
 test-sdk-spans: $(TESTED)  ## The quick tests with OpenTelemetry's own spans instead of lean ones
-	SPANWISE_LEAN_SPANS=false $(BIN)/python -m pytest -q -n 2 -m "not slow"
+	SPANWISE_LEAN_SPANS=false $(BIN)/python -m pytest -q -n 2 -m "not slow and not faults and not programs"
 
 test-slow: $(TESTED)  ## The tests that take long
 	$(BIN)/python -m pytest -q -n 2 -m slow

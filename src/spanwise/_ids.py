@@ -67,6 +67,12 @@ def _fill() -> None:
     _pool.extend(filter(None, _WORDS.unpack(os.urandom(_POOL_BYTES))))
 
 
+def are_random() -> bool:
+    """Return whether trace ids are as random as OpenTelemetry says of them in the trace's flags."""
+    says = getattr(_state.id_generator, "is_trace_id_random", None)
+    return bool(says()) if says is not None else _state.id_generator is None
+
+
 def next_trace_id(trace_id: int) -> None:
     """Make the next root span that our provider starts in this thread take this trace id."""
     _asked.trace_id = trace_id

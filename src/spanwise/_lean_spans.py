@@ -209,8 +209,8 @@ class LeanSpan(_Span):
         try:
             self.end_with({}, end_time)
         except Exception as error:
-            if self.ours is None:  # what a processor of others raises goes where it does anyway
-                raise
+            if self.ours is None or self._span_processor._span_processors is not self.processors:
+                raise  # what a processor of others raises goes where it does anyway
             _guard.swallow("span", error)
 
     def end_with(self, attributes: dict[str, Any], end_time: int | None) -> None:

@@ -27,7 +27,7 @@ from spanwise._lean_spans import (
     make_span,
 )
 from spanwise._sampling import forced_decision
-from spanwise._span_contexts import KEPT, KEPT_ROOT, put_together
+from spanwise._span_contexts import KEPT, KEPT_ROOT, put_together, root_flags
 
 if TYPE_CHECKING:
     from spanwise._identity import Scope
@@ -193,7 +193,7 @@ class LeanTracer(Tracer):
         return span
 
     def _left_out(self, parent: SpanContext | None, trace_id: int | None) -> Span:
-        flags = int(KEPT_ROOT) if parent is None else int(parent.trace_flags)
+        flags = root_flags(is_kept=False) if parent is None else int(parent.trace_flags)
         if self.counts_spans:
             self._tracer_metrics.start_span(parent, Decision.DROP)
         return NonRecordingSpan(
@@ -239,7 +239,7 @@ def _context_below(parent: SpanContext | None, trace_id: int | None) -> SpanCont
 def _context_by_others(parent: SpanContext | None, trace_id: int | None) -> SpanContext:
     if parent is None:
         above = _ids.random_trace_id() if trace_id is None else trace_id
-        flags, state = KEPT_ROOT, DEFAULT_TRACE_STATE
+        flags, state = root_flags(is_kept=True), DEFAULT_TRACE_STATE
     else:
         above, state = parent.trace_id, parent.trace_state
         flags = TraceFlags(parent.trace_flags & KEPT_ROOT | TraceFlags.SAMPLED)

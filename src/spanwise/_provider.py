@@ -140,7 +140,11 @@ class RandomIds(IdGenerator):
             return _FALLBACK_IDS.generate_trace_id()
 
     def is_trace_id_random(self) -> bool:
-        return True
+        try:
+            return _ids.are_random()
+        except Exception as error:  # noqa: BLE001 - whoever starts the span must not see it
+            _guard.swallow("ids", error)
+            return False
 
 
 def make_provider(

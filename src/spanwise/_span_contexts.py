@@ -15,7 +15,6 @@ _RANDOM: Final = int(getattr(TraceFlags, "RANDOM_TRACE_ID", 0))  # later release
 # Flags have a type of their own: those of spans that are kept are made once.
 KEPT: Final = {flags: TraceFlags(flags) for flags in (_SAMPLED, _SAMPLED | _RANDOM)}
 KEPT_ROOT: Final = KEPT[_SAMPLED | _RANDOM]
-LEFT_OUT_ROOT: Final = TraceFlags(_RANDOM)
 
 _new_tuple = tuple.__new__
 
@@ -34,6 +33,12 @@ if tuple(put_together(*_EXAMPLE)) != tuple(_checked(*_EXAMPLE)):
     put_together = _checked  # a release that keeps something else in it
 
 
+def root_flags(*, is_kept: bool) -> TraceFlags:
+    """Return the flags of a root: whether its trace is kept, and its id a random one."""
+    random = _RANDOM if _ids.are_random() else 0
+    return TraceFlags((_SAMPLED if is_kept else 0) | random)
+
+
 class LeftOutSpan(NonRecordingSpan):
     """The root of a trace that is not kept: what starts below it sees that, and is not kept either.
 
@@ -49,7 +54,8 @@ class LeftOutSpan(NonRecordingSpan):
         made: SpanContext | None = self._context
         if made is None:
             span_id = _ids.random_span_id()
-            made = put_together(self._trace_id, span_id, LEFT_OUT_ROOT, DEFAULT_TRACE_STATE)
+            flags = root_flags(is_kept=False)
+            made = _checked(self._trace_id, span_id, flags, DEFAULT_TRACE_STATE)
             # At once, for all threads: what was there first stays.
             made = self._context = vars(self).setdefault("_made", made)
         return made
