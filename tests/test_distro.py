@@ -512,6 +512,10 @@ def packages(tmp_path) -> Path:
 
             class Configurator(_OTelSDKConfigurator): pass
 
+            def quiet(scope):
+                from opentelemetry.sdk.trace import _TracerConfig
+                return _TracerConfig(is_enabled=scope.name != "theirs")
+
             class Ids(RandomIdGenerator):
                 def generate_trace_id(self):
                     return 0xABCD << 112 | super().generate_trace_id() >> 16
@@ -527,6 +531,7 @@ def packages(tmp_path) -> Path:
         "[opentelemetry_configurator]\nvendor = vendor:Configurator\n"
         "[opentelemetry_instrumentor]\nhttpx_like = vendor:Instrumentor\n"
         "[opentelemetry_id_generator]\nvendor = vendor:Ids\n"
+        "[_opentelemetry_tracer_configurator]\nquiet = vendor:quiet\n"
     )
     # Another instrumentor of the same library, which comes later in the order of preference.
     metadata = folder / "zzz_second-1.0.dist-info"
@@ -591,6 +596,21 @@ def test_ids_come_from_the_generator_that_is_named(run, packages):
     """
     variables = {**OURS, "OTEL_PYTHON_ID_GENERATOR": "vendor", "SPANWISE_SAMPLE_RATE": "0.5"}
     assert "{'0xabcd'}" == run(program, variables, path=packages).stdout.strip()
+
+
+def test_a_tracer_is_off_where_the_configurator_that_is_named_says_so(run, packages):
+    """All others are on, ours among them."""
+    program = """
+        import spanwise
+        from opentelemetry import trace
+        @spanwise.span
+        def ours(): return trace.get_tracer("theirs").start_span("x").is_recording()
+        with trace.get_tracer("others").start_as_current_span("around"):
+            print(ours())
+    """
+    done = run(program, {**OURS, "OTEL_PYTHON_TRACER_CONFIGURATOR": "quiet"}, path=packages)
+    assert "False" == done.stdout.strip()
+    assert ["around", "ours"] == sorted(done.names())
 
 
 def test_content_is_left_out_where_opentelemetrys_variable_says_so(run):

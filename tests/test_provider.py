@@ -57,6 +57,15 @@ def test_an_id_generator_that_nobody_offers_is_told_with_its_variable(monkeypatc
         spanwise.configure()
 
 
+def test_a_tracer_configurator_that_nobody_offers_is_told_with_its_variable(monkeypatch):
+    """And nothing is set up then."""
+    monkeypatch.setenv("OTEL_PYTHON_TRACER_CONFIGURATOR", "quiet")
+    with pytest.raises(
+        InvalidSettingError, match=r"OTEL_PYTHON_TRACER_CONFIGURATOR\) 'quiet' is offered by no"
+    ):
+        spanwise.configure()
+
+
 def test_a_variable_over_which_the_sdk_itself_fails_is_an_error_of_the_configuration(tmp_path):
     """It reads some of them when it is imported, which the first `configure()` does."""
     program = (

@@ -48,6 +48,9 @@ _LIMITS: Final = {
     "max_links": OTEL_SPAN_LINK_COUNT_LIMIT,
 }
 _ID_GENERATORS: Final = "opentelemetry_id_generator"
+# Named here: releases of the SDK before 1.41 do not have it.
+_TRACER_CONFIGURATOR: Final = "OTEL_PYTHON_TRACER_CONFIGURATOR"
+_TRACER_CONFIGURATORS: Final = "_opentelemetry_tracer_configurator"
 
 # The processor that is in place on a provider; a provider can only be added to.
 PLACED = "_spanwise_processor"
@@ -158,12 +161,15 @@ def make_provider(
         resource: further attributes of its resource; variables and settings stand above them.
 
     Raises:
-        InvalidSettingError: a limit, or the id generator, cannot be used.
+        InvalidSettingError: a limit, the id generator or the tracer configurator cannot be used.
     """
     limits = _limits(environment)
     _state.id_generator = _id_generator(environment)
     described = {**(resource or {}), **resource_of(environment), **described_resource(settings)}
-    return SpanwiseTracerProvider(
+    configurator = _offered(
+        environment, _TRACER_CONFIGURATOR, _TRACER_CONFIGURATORS, "the tracer configurator"
+    )
+    provider = SpanwiseTracerProvider(
         sampler=LiveSampler(),
         resource=Resource.create(described),
         # Ending is ours to do, in bounded time: see _configure.
@@ -171,6 +177,9 @@ def make_provider(
         id_generator=RandomIds(),
         span_limits=limits,
     )
+    if configurator is not None:
+        provider._set_tracer_configurator(tracer_configurator=configurator)
+    return provider
 
 
 def _limits(environment: Environment) -> SpanLimits:
@@ -194,13 +203,26 @@ def _id_generator(environment: Environment) -> IdGenerator | None:
     found = environment.first(OTEL_PYTHON_ID_GENERATOR)
     if found is None or found[0].strip() == "random":
         return None
+    offered = _offered(environment, OTEL_PYTHON_ID_GENERATOR, _ID_GENERATORS, "the id generator")
+    made: IdGenerator = offered()
+    return made
+
+
+def _offered(environment: Environment, variable: str, group: str, what: str) -> Any:
+    """Return what a variable names of that which installed packages offer; None where it is unset.
+
+    Raises:
+        InvalidSettingError: none of them offers it.
+    """
+    found = environment.first(variable)
+    if found is None:
+        return None
     name, source = found[0].strip(), found[1]
-    offered = {point.name: point for point in entry_points(group=_ID_GENERATORS)}
+    offered = {point.name: point for point in entry_points(group=group)}
     if name not in offered:
         fault = f"{name!r} is offered by no installed package{nearest(name, offered)}"
-        raise InvalidSettingError("the id generator", fault, source=source)
-    made: IdGenerator = offered[name].load()()
-    return made
+        raise InvalidSettingError(what, fault, source=source)
+    return offered[name].load()
 
 
 def resource_of(environment: Environment) -> dict[str, Any]:

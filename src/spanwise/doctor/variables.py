@@ -153,6 +153,7 @@ FATES: Final = (
         in_dotenv=False,
     ),
     Fate(("OTEL_PYTHON_ID_GENERATOR",), True, "names what makes the ids"),
+    Fate(("OTEL_PYTHON_TRACER_CONFIGURATOR",), True, "names what switches tracers off"),
     Fate(
         ("OTEL_EXPORTER_ZIPKIN_*", "OTEL_EXPORTER_JAEGER_*", "OTEL_EXPORTER_CONSOLE_*"),
         True,
