@@ -137,7 +137,11 @@ class Encoder:
             text = self.plain.text_of(value)
         if text is None:
             return self._walked(value, scan=False)
-        return self._walked(value, scan=True) if self.masker.suspects(text) else text
+        masker = self.masker
+        # Most texts are told to be harmless by the first look, and are in ASCII.
+        if (masker.hints.search(text) or not text.isascii()) and masker.suspects(text):
+            return self._walked(value, scan=True)
+        return text
 
     def _walked(self, value: object, *, scan: bool) -> str:
         """Return the JSON text that walks over the value make.

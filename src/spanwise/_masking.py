@@ -90,7 +90,7 @@ class Masker:
         self, mask: Iterable[str] = (), unmask: Iterable[str] = (), *, strict: bool = False
     ) -> None:
         self.names = Names(mask, unmask, strict=strict)
-        self._hints = Hints(self.names.hints)
+        self.hints = Hints(self.names.hints)
         self.harmless: set[str] = set()
         self.plain_names: set[str] = set()
         self.scopes: dict[int, tuple[Any, Any]] = {}
@@ -105,7 +105,7 @@ class Masker:
 
     def suspects(self, text: str) -> bool:
         """Return whether the text could hold a secret, without looking closely."""
-        hints = self._hints
+        hints = self.hints
         return hints.search(text) or (not text.isascii() and hints.are_missed_in(text))
 
     def text(self, text: str) -> str:
@@ -167,7 +167,7 @@ class Masker:
             text = patterns.URL_TOKEN.sub(MASK, text)
             text = patterns.URL_MIXED_USER.sub(MASK, text)
         lowered = text.lower()
-        names_a_secret, runs_a_program = self._hints.name_a_secret(lowered), has_program(text)
+        names_a_secret, runs_a_program = self.hints.name_a_secret(lowered), has_program(text)
         if names_a_secret or runs_a_program:
             text = self._json_within(text)
         if names_a_secret:

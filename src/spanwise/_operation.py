@@ -126,7 +126,10 @@ def finish(
         _guard.swallow("operation.finish", error)
     finally:
         # A KeyboardInterrupt that arrives here belongs to the program and goes on to it.
-        _end(observation, attributes, end_time_ns)
+        if observation._scope is None and plan.on_end is None:
+            _end_span(observation, attributes, end_time_ns)
+        else:
+            _end(observation, attributes, end_time_ns)
 
 
 def fail(observation: Observation, error: BaseException, *, stream: Stream | None = None) -> None:
@@ -328,26 +331,36 @@ def _end(
             if stamped:
                 have = span.values() if is_lean else getattr(span, "attributes", None) or {}
                 attributes |= {key: stamped[key] for key in stamped if key not in have}
-        if plan.on_end is not None or not is_lean:
+        if plan.on_end is not None:
             _set(span, attributes, is_lean)
             attributes = {}
-            if plan.on_end is not None:
-                plan.on_end(observation)
+            plan.on_end(observation)
     except Exception as error:  # noqa: BLE001 - the span must end all the same
         _guard.swallow("operation.end", error)
     finally:
-        try:
-            if is_lean:
-                span.end_with(attributes, end_time_ns)
-            else:
-                span.end(end_time_ns)
-        except Exception as error:  # noqa: BLE001 - a processor of the user's may raise
-            _guard.swallow("operation.end", error)
-        finally:
-            observation.detach()
+        _end_span(observation, attributes, end_time_ns)
     if plan.type == "interaction" and runtime is not None:
         # One request is answered: what it made is sent now, without being waited for.
         runtime.processor.wake()
+
+
+def _end_span(
+    observation: Observation, attributes: dict[str, Any], end_time_ns: int | None
+) -> None:
+    span: Any = observation._span
+    runtime = observation._runtime
+    try:
+        if runtime is not None and type(span) is runtime.lean:
+            span.end_with(attributes, end_time_ns)
+        else:
+            try:
+                _set(span, attributes, is_lean=False)
+            finally:
+                span.end(end_time_ns)
+    except Exception as error:  # noqa: BLE001 - a processor of the user's may raise
+        _guard.swallow("operation.end", error)
+    finally:
+        observation.detach()
 
 
 def _set(span: Any, attributes: dict[str, Any], is_lean: bool) -> None:
