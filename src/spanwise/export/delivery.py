@@ -15,6 +15,7 @@ from spanwise.export.policy import Action, Answer, Verdict
 from spanwise.export.segments import Line
 
 _MOST_READ_LINES = 512
+_BYTES_OF_A_BITE = 4096  # packed in a part of the time in which nobody need rest
 
 
 @dataclass(slots=True)  # frozen ones take three times as long to make
@@ -107,6 +108,7 @@ class Delivery:
     def __init__(self, courier: Courier, rest: Callable[[], None] = lambda: None) -> None:
         self._courier = courier
         self.rest = rest
+        self._unrested_bytes = 0
         # Lines of the first request: as many as that one had which found the destination away.
         self._most_first = courier.most_lines
         self.most_read_lines = max(_MOST_READ_LINES, courier.most_lines)
@@ -163,7 +165,10 @@ class Delivery:
 
     def _packed(self, line: Line) -> Parcel:
         parcel = self._courier.pack(line)
-        self.rest()
+        self._unrested_bytes += len(line.data)
+        if self._unrested_bytes > _BYTES_OF_A_BITE:
+            self._unrested_bytes = 0
+            self.rest()
         if parcel.content is None or parcel.size <= self._courier.most_bytes:
             return parcel
         return self._cut(parcel) or Parcel(line, None, 0, whole=line)
