@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import itertools
+import math
 import os
 import threading
 from collections.abc import Callable
@@ -73,6 +74,9 @@ is_off = False
 # since of what this one would send nobody might be left to hear that it has arrived.
 is_exiting = False
 
+# When all that is done for the exit has to be, by the monotonic clock; it is set when it begins.
+exit_until_s = math.inf
+
 # The instrumentors that configure() turned on, by library.
 instrumentors: dict[str, Any] = {}
 
@@ -131,9 +135,10 @@ def _tallied() -> dict[str, int]:
 
 def reset() -> None:
     """Forget everything; for tests. Sinks that are still open are not closed."""
-    global runtime, call_listeners, id_generator, is_off, is_exiting
+    global runtime, call_listeners, id_generator, is_off, is_exiting, exit_until_s
     runtime = id_generator = None
     is_off = is_exiting = False
+    exit_until_s = math.inf
     call_listeners = 0
     keywords.clear()
     distro_defaults.clear()

@@ -68,7 +68,7 @@ class GrpcTransport:
 
     def close(self) -> None:
         """Close the channel, cutting a call short; another request would make another."""
-        if self._pid == os.getpid() and self._take_turn():
+        if self._pid == os.getpid() and self._channel is not None and self._take_turn():
             self._disconnect()
             self._line.turn.release()
 

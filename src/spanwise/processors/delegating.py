@@ -39,7 +39,8 @@ from spanwise.export.record import (
 from spanwise.processors.open_spans import OpenSpan, OpenSpans
 from spanwise.processors.token_counts import TokenCounts
 
-EXIT_TIMEOUT_S = 2.0
+# Of two seconds: what is left of them is the interpreter's, to end in.
+EXIT_TIMEOUT_S = 1.7
 _SAMPLED = int(TraceFlags.SAMPLED)
 
 
@@ -370,6 +371,9 @@ class DelegatingSpanProcessor(SpanProcessor):
 
 def _close(wiring: Wiring) -> None:
     until = monotonic() + EXIT_TIMEOUT_S
+    if _state.is_exiting:
+        # An exit has that time once: an application's provider shuts its processors down as well.
+        _state.exit_until_s = until = min(until, _state.exit_until_s)
     if wiring.recordings is not None:
         wiring.recordings.close()
     for sink in wiring.sinks:
