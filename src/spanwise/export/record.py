@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
+from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, StatusCode
@@ -30,6 +31,7 @@ SCOPE_NAME = "spanwise"
 _TRACEBACK: Final = "Traceback (most recent call last)"
 _SHORT_TEXT: Final = 16_384
 _LONGEST_SCALAR: Final = 24
+_MOST_SCOPES: Final = 256
 
 
 @dataclass(frozen=True)
@@ -177,28 +179,54 @@ def make_record(
     """
     scope = span.instrumentation_scope
     is_ours = scope is not None and scope.name == SCOPE_NAME
-    given: Mapping[str, Any] = {**(identity or {}), **(span.attributes or {})}
+    given: Mapping[str, Any] = _attributes_of(span)
+    if identity:
+        given = {**identity, **given}
     if not is_ours:
         given = without_media(given, keeper)
     attributes = masked_attributes(given, masker)
-    events = _events(span, masker, keeper)
+    lean: Any = span if type(span) is LeanSpan else None
+    is_plain = lean is not None and lean._event_list is None and lean._link_list is None
+    events = () if is_plain else _events(span, masker, keeper)
     name = masker.text(valid(span.name))
     if not is_ours:
-        attributes |= _in_our_words(name, attributes, events, masker, capture_content)
+        added = _in_our_words(name, attributes, events, masker, capture_content)
+        if added:
+            attributes.update(added)
     if not capture_content:
         attributes = without_content(attributes)
-        events = tuple(_without_content(event) for event in events)
+        events = tuple([_without_content(event) for event in events])
+    message = span.status.description
     return Record(
-        span=span,
-        name=name,
-        attributes=attributes,
-        events=events,
-        links=_links(span, masker),
-        status_message=_status_message(span, masker),
-        scope=None if scope is None else masked_scope(scope, masker),
-        resource=resource,
-        observation_above=observation_above,
+        span,
+        name,
+        attributes,
+        events,
+        () if is_plain else _links(span, masker),
+        None if message is None else masker.text(valid(message)),
+        None if scope is None else masked_scope(scope, masker),
+        resource,
+        observation_above,
     )
+
+
+def _attributes_of(span: ReadableSpan) -> dict[str, Any]:
+    """Return a copy of the span's attributes."""
+    kind = type(span)
+    held: Any
+    if kind is LeanSpan:
+        lean = cast("LeanSpan", span)
+        held = lean._values if lean._bounded is None else lean._bounded
+    else:
+        held = span._attributes if kind is ReadableSpan else span.attributes
+    return _copied(held)
+
+
+def _copied(held: Any) -> dict[str, Any]:
+    # Both copy what they hold in one go; read by its keys the second is ten times slower.
+    if type(held) is dict or type(held) is BoundedAttributes:
+        return cast("dict[str, Any]", held.copy())
+    return dict(held or {})
 
 
 def record_of_masked(
@@ -242,37 +270,49 @@ def record_of_masked(
 
 
 def _events(span: ReadableSpan, masker: Masker, keeper: Keeper | None) -> tuple[Event, ...]:
+    events = span.events
+    if not events:
+        return ()
     return tuple(
-        Event(
-            masker.text(valid(event.name)),
-            event.timestamp,
-            masked_attributes(without_media(event.attributes or {}, keeper), masker),
-        )
-        for event in span.events
+        [
+            Event(
+                masker.text(valid(event.name)),
+                event.timestamp,
+                masked_attributes(without_media(_copied(event.attributes), keeper), masker),
+            )
+            for event in events
+        ]
     )
 
 
 def _links(span: ReadableSpan, masker: Masker) -> tuple[Link, ...]:
+    links = span.links
+    if not links:
+        return ()
     return tuple(
-        Link(plain_context(link.context), masked_attributes(link.attributes or {}, masker))
-        for link in span.links
+        [
+            Link(plain_context(link.context), masked_attributes(_copied(link.attributes), masker))
+            for link in links
+        ]
     )
 
 
-def _status_message(span: ReadableSpan, masker: Masker) -> str | None:
-    message = span.status.description
-    return masker.text(valid(message)) if message is not None else None
-
-
 def masked_scope(scope: InstrumentationScope, masker: Masker) -> InstrumentationScope:
-    """Return the instrumentation scope with secrets replaced."""
+    """Return the instrumentation scope with secrets replaced; remembered, as most are of few."""
+    known = masker.scopes.get(id(scope))
+    if known is not None and known[0] is scope:
+        return cast("InstrumentationScope", known[1])
     version, schema = scope.version, scope.schema_url
-    return InstrumentationScope(
+    masked = InstrumentationScope(
         masker.text(valid(scope.name)),
         masker.text(valid(version)) if version else version,
         masker.text(valid(schema)) if schema else schema,
         masked_attributes(scope.attributes or {}, masker),
     )
+    if len(masker.scopes) >= _MOST_SCOPES:
+        masker.scopes.clear()
+    masker.scopes[id(scope)] = (scope, masked)
+    return masked
 
 
 def plain_context(context: SpanContext) -> SpanContext:
@@ -320,7 +360,9 @@ def _in_our_words(
     """
     added: dict[str, Any] = {}
     try:
-        said = translation.translate(name, attributes, [(e.name, e.attributes) for e in events])
+        said = translation.translate(
+            name, attributes, [(e.name, e.attributes) for e in events] if events else ()
+        )
         if said is None:
             return added
         added = said.copied

@@ -6,9 +6,11 @@ is to be masked again by whoever makes the record.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
+from operator import itemgetter
 from typing import Any, Final
 
 import orjson
@@ -25,12 +27,13 @@ from spanwise.instrumentation.vocabulary import (
     INPUT,
     METADATA,
     OUTPUT,
-    SPREAD,
     TYPES,
-    Found,
+    WORDS,
+    are_silent,
     decoded,
 )
 
+_MODEL: Final = semconv.GEN_AI_REQUEST_MODEL
 _MOST_METADATA: Final = 128
 # What an instrumentor writes that does not know the model's name.
 _NAMELESS: Final = ("", "unknown")
@@ -38,7 +41,7 @@ _NAMELESS: Final = ("", "unknown")
 _LARGEST_COUNT: Final = 2**53
 
 
-@dataclass
+@dataclass(slots=True)
 class Translation:
     """What a span does not say in our words, in them.
 
@@ -48,15 +51,15 @@ class Translation:
         content: input and output, as values that are not yet JSON.
     """
 
-    copied: dict[str, Any] = field(default_factory=dict)
-    decoded: dict[str, Any] = field(default_factory=dict)
-    content: dict[str, Any] = field(default_factory=dict)
+    copied: dict[str, Any]
+    decoded: dict[str, Any]
+    content: dict[str, Any]
 
 
 def translate(
     name: str,
     attributes: Mapping[str, Any],
-    events: Iterable[tuple[str, Mapping[str, Any]]] = (),
+    events: Sequence[tuple[str, Mapping[str, Any]]] = (),
 ) -> Translation | None:
     """Return what the span says in words of others, in ours; None where that is nothing.
 
@@ -65,41 +68,58 @@ def translate(
         attributes: of the span, masked.
         events: name and attributes of each, masked.
     """
-    attributes, said = _with_events(attributes, events)
-    kind = _type(attributes)
-    index = INDEX[kind or ""]
-    found: dict[str, list[tuple[int, Source]]] = {}
-    facts: list[str] = []
-    spread: set[str] = set()
-    for attribute in attributes:
-        if (sources := index.get(attribute)) is not None:
-            _note(found, sources)
-        if attribute.startswith(METADATA):
-            facts.append(attribute)
-        if attribute.startswith(SPREAD):
-            spread.update(prefix for prefix in SPREAD if attribute.startswith(prefix))
-    model = semconv.GEN_AI_REQUEST_MODEL
-    if not (found or facts or spread or said or kind or model in attributes):
+    said: dict[str, Any] = {}
+    if events:
+        attributes, said = _with_events(attributes, events)
+    if not said and are_silent(attributes):
         return None
-    for prefix in spread:
-        _note(found, index.get(prefix, ()))
-    _note(found, index.get(SPAN_NAME, ()))
-    translation = Translation(content={k: v for k, v in said.items() if k not in attributes})
-    _Reading(name, attributes, translation).take(found)
-    if kind is None and (model in attributes or model in translation.copied):
+    kind = _type(attributes)
+    words = WORDS[kind or ""]
+    read: list[str] = []
+    facts: list[str] = []
+    spread: dict[str, None] = {}
+    for attribute in attributes:
+        if (word := words[attribute]) is None:
+            continue
+        if word.is_read:
+            read.append(attribute)
+        if word.is_fact:
+            facts.append(attribute)
+        if word.spread is not None:
+            spread[word.spread] = None
+    if not (read or facts or spread or said or kind or _MODEL in attributes):
+        return None
+    content = {k: v for k, v in said.items() if k not in attributes} if said else said
+    translation = Translation({}, {}, content)
+    _Reading(name, attributes, translation).take(_plan(kind or "", (*read, *spread)))
+    if kind is None and (_MODEL in attributes or _MODEL in translation.copied):
         kind = "generation"
     if kind is not None:
         _add_type(kind, attributes, translation.copied)
-    _add_metadata(facts, attributes, translation.decoded)
+    if facts:
+        _add_metadata(facts, attributes, translation.decoded)
     for ours in _COUNTS:
         if type(told := attributes.get(ours)) is float and (count := _count(told)) is not None:
             translation.copied[ours] = count
     return translation
 
 
-def _note(found: dict[str, list[tuple[int, Source]]], sources: Iterable[Found]) -> None:
-    for ours, rank, source in sources:
-        found.setdefault(ours, []).append((rank, source))
+@lru_cache(1024)
+def _plan(kind: str, names: tuple[str, ...]) -> tuple[tuple[str, tuple[Source, ...]], ...]:
+    """Return where to look for the value of each of our attributes, in the order of asking.
+
+    Args:
+        kind: the spans' type.
+        names: of the attributes that they have, and what those that are spread begin with.
+    """
+    found: dict[str, list[tuple[int, Source]]] = {}
+    for name in (*names, SPAN_NAME):
+        for ours, rank, source in INDEX[kind].get(name, ()):
+            found.setdefault(ours, []).append((rank, source))
+    return tuple(
+        (ours, tuple(source for _, source in sorted(sources, key=itemgetter(0))))
+        for ours, sources in found.items()
+    )
 
 
 def _add_type(kind: str, attributes: Mapping[str, Any], added: dict[str, Any]) -> None:
@@ -114,7 +134,7 @@ def _add_type(kind: str, attributes: Mapping[str, Any], added: dict[str, Any]) -
 
 def _type(attributes: Mapping[str, Any]) -> str | None:
     given = attributes.get(semconv.OBSERVATION_TYPE)
-    if given in semconv.OBSERVATION_TYPE_VALUES:
+    if given is not None and given in semconv.OBSERVATION_TYPE_VALUES:
         return str(given)
     for attribute, types in TYPES:
         value = attributes.get(attribute)
@@ -152,25 +172,21 @@ class _Reading:
         self._decoded: dict[str, Any] = {}
         self._spread: dict[str, Any] | None = None
 
-    def take(self, found: Mapping[str, list[tuple[int, Source]]]) -> None:
+    def take(self, plan: Iterable[tuple[str, tuple[Source, ...]]]) -> None:
         """Put the first value that there is for each of our attributes where it belongs."""
-        for ours, sources in found.items():
+        for ours, sources in plan:
             given = self._attributes.get(ours)
-            is_nameless = ours == semconv.GEN_AI_REQUEST_MODEL and given in _NAMELESS
-            if given is not None and not is_nameless:
+            if given is not None and not (ours == _MODEL and given in _NAMELESS):
                 continue
             try:
-                self._take(ours, sources)
+                convert: Callable[[Any], Any] = _CONVERSIONS.get(ours, _text)
+                for source in sources:
+                    value = self._value(source)
+                    if value is not None and (value := convert(value)) is not None:
+                        self._put(ours, source, value)
+                        break
             except Exception as error:  # noqa: BLE001 - the other attributes are said
                 _guard.swallow("vocabulary", error)
-
-    def _take(self, ours: str, sources: list[tuple[int, Source]]) -> None:
-        convert: Callable[[Any], Any] = _CONVERSIONS.get(ours, _text)
-        for _, source in sorted(sources, key=_rank):
-            value = self._value(source)
-            if value is not None and (value := convert(value)) is not None:
-                self._put(ours, source, value)
-                return
 
     def _put(self, ours: str, source: Source, value: Any) -> None:
         translation = self._translation
@@ -182,23 +198,24 @@ class _Reading:
             translation.decoded[ours] = value
 
     def _value(self, source: Source) -> Any:
-        if isinstance(source, tuple):
+        if not isinstance(source, str):
             return self._within(*source)
-        if source == SPAN_NAME:
+        if source is SPAN_NAME:
             return self._name
-        if source.endswith(".*"):
+        if source[-1:] == "*":
             if self._spread is None:
                 self._spread = gathered(self._attributes)
             return self._spread.get(source[:-1])
         return self._attributes.get(source)
 
     def _within(self, attribute: str, key: str) -> Any:
-        if attribute not in self._decoded:
-            self._decoded[attribute] = decoded(self._attributes.get(attribute))
-        value = self._decoded[attribute]
+        known = self._decoded
+        if attribute not in known:
+            known[attribute] = decoded(self._attributes.get(attribute))
+        value = known[attribute]
         if not key:
             return value
-        if not isinstance(value, Mapping):
+        if type(value) is not dict and not isinstance(value, Mapping):
             return None
         if not key.endswith("_*"):
             return value.get(key)
@@ -209,10 +226,6 @@ class _Reading:
             and (count := _count(told)) is not None
         ]
         return sum(counts) if counts else None
-
-
-def _rank(found: tuple[int, Source]) -> int:
-    return found[0]
 
 
 def _add_metadata(

@@ -69,6 +69,73 @@ _KINDS: Final = (*semconv.OBSERVATION_TYPE_VALUES, "")
 INDEX: Final = {kind: _index(kind) for kind in _KINDS}
 SPREAD: Final = tuple({name for index in INDEX.values() for name in index if name[-1:] == "."})
 METADATA: Final = tuple(name for vocabulary in VOCABULARIES for name in vocabulary.metadata)
+# What tells the type of a span, whatever else it tells.
+TELLING: Final = frozenset(
+    (semconv.OBSERVATION_TYPE, semconv.GEN_AI_REQUEST_MODEL, *(name for name, _ in TYPES))
+)
+REMEMBERED: Final = 4096
+_LONGEST_REMEMBERED: Final = 128
+
+
+def is_remembered(name: str) -> bool:
+    """Return whether what an attribute's name says may be remembered under it."""
+    return type(name) is str and len(name) <= _LONGEST_REMEMBERED
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What an attribute of others may say.
+
+    Attributes:
+        is_read: it has an entry in the index of the spans' type.
+        is_fact: it holds facts that the caller attached.
+        spread: what its name begins with, where it is a part of what is spread over several.
+    """
+
+    is_read: bool
+    is_fact: bool
+    spread: str | None
+
+
+class _Words(dict[str, Word | None]):
+    """What attributes may say in spans of one type, by name; None of those that say nothing."""
+
+    def __init__(self, index: Mapping[str, tuple[Found, ...]]) -> None:
+        super().__init__()
+        self._index = index
+
+    def __missing__(self, name: str) -> Word | None:
+        spread = next((prefix for prefix in SPREAD if name.startswith(prefix)), None)
+        said = Word(name in self._index, name.startswith(METADATA), spread)
+        word = said if said.is_read or said.is_fact or spread is not None else None
+        if is_remembered(name):
+            if len(self) >= REMEMBERED:
+                self.clear()
+            self[name] = word
+        return word
+
+
+WORDS: Final[Mapping[str, Mapping[str, Word | None]]] = {
+    kind: _Words(index) for kind, index in INDEX.items()
+}
+# Attributes that say nothing in spans of no type, and give them none.
+_silent: Final[set[str]] = set()
+
+
+def are_silent(attributes: Mapping[str, Any]) -> bool:
+    """Return whether no attribute of a third party's span says anything in these vocabularies."""
+    if _silent.issuperset(attributes):
+        return True
+    words = WORDS[""]
+    for name in attributes:
+        if name in TELLING or words[name] is not None:
+            return False
+    if len(_silent) >= REMEMBERED:
+        _silent.clear()
+    _silent.update([name for name in attributes if is_remembered(name)])
+    return True
+
+
 EVENTS: Final = {
     name: said for vocabulary in VOCABULARIES for name, said in vocabulary.events.items()
 }
