@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 
 from opentelemetry.sdk.trace import TracerProvider
@@ -51,3 +53,25 @@ def test_a_shutdown_before_the_exit_has_its_own_time():
     assert _state.is_exiting is False
     first_s, _, later_s, _ = sink.given_s
     assert later_s > first_s - 0.1
+
+
+def test_a_buffer_of_fluxloop_stores_what_it_has_and_leaves_the_flush_to_the_exit(tmp_path):
+    """A flush of its own would wait for a collector that hangs, beside the exit's time."""
+    program = """
+import spanwise
+from fluxloop.buffer import EventBuffer
+from fluxloop.models import TraceData
+EventBuffer.get_instance().add_trace(TraceData(name="handed over"))
+spanwise.flush = print
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        check=True,
+        cwd=tmp_path,
+        text=True,
+        timeout=60,
+    )
+    (stored,) = tmp_path.rglob("traces_*.jsonl")
+    assert "" == done.stdout
+    assert "handed over" in stored.read_text(encoding="utf-8")

@@ -38,7 +38,8 @@ class EventBuffer:
         self.observations: deque[tuple[Any, ObservationData]] = deque(
             maxlen=self.config.max_queue_size
         )
-        atexit.register(self.shutdown)
+        # No flush: the exit has its own, and no time for two.
+        atexit.register(self._store)
 
     @classmethod
     def get_instance(cls) -> EventBuffer:
@@ -69,14 +70,17 @@ class EventBuffer:
         Observations of a trace that is still open are among them. What is sent is waited for, a
         few seconds at most.
         """
+        self._store()
+        spanwise.flush(_FLUSH_TIMEOUT_S)
+
+    def shutdown(self) -> None:
+        """Flush for the last time."""
+        self.flush()
+
+    def _store(self) -> None:
         traces = [self.traces.popleft() for _ in range(len(self.traces))]
         observations = [self.observations.popleft() for _ in range(len(self.observations))]
         if traces or observations:
             storage = storage_in_force()
             storage.record_traces(traces)
             storage.record_observations(observations)
-        spanwise.flush(_FLUSH_TIMEOUT_S)
-
-    def shutdown(self) -> None:
-        """Flush for the last time."""
-        self.flush()
