@@ -273,9 +273,10 @@ def _decided(
             return _step_holder(parent, context) if plan.suspends else None  # all is left out
         return context, parent, links, None
     if not runtime.owns_provider:
-        if trace_id is not None:
-            context = _synthetic_parent(trace_id, context)
-        return context, None, links, None
+        if trace_id is None:
+            return context, None, links, None
+        context = _synthetic_parent(trace_id, context)
+        return context, trace_api.get_current_span(context).get_span_context(), links, None
     if trace_id is None:  # what is current is no span that anything could be below
         trace_id = random_trace_id()
     if not runtime.sampling.keeps(trace_id, context):
