@@ -117,12 +117,19 @@ def without_media(attributes: Mapping[str, Any], keeper: Keeper | None) -> Mappi
         if kind is str:
             if len(value) < SMALLEST:
                 continue
-        elif kind is int or kind is float or kind is bool:
+        elif kind is int or kind is float or kind is bool or (kind is tuple and _are_short(value)):
             continue
         allowance = allowance or Allowance()
         if (other := _without_medium(value, keeper, allowance)) is not value:
             replaced[key] = other
     return {**attributes, **replaced} if replaced else attributes
+
+
+def _are_short(items: tuple[Any, ...]) -> bool:
+    for item in items:  # noqa: SIM110 - a plain loop is faster
+        if type(item) is not str or len(item) >= SMALLEST:
+            return False
+    return True
 
 
 def _without_medium(value: Any, keeper: Keeper | None, allowance: Allowance) -> Any:

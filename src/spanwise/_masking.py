@@ -93,6 +93,7 @@ class Masker:
         self.hints = Hints(self.names.hints)
         self.harmless: set[str] = set()
         self.plain_names: set[str] = set()
+        self._counting: set[str] = set()  # as those, where the value is a number
         self.scopes: dict[int, tuple[Any, Any]] = {}
 
     def verdict(self, name: str) -> Verdict:
@@ -131,17 +132,21 @@ class Masker:
         """
         if type(key) is not str or len(key) > LONGEST_REMEMBERED or not key.isascii():
             return False
-        verdict = self.names.verdict(key)
-        if key not in self.harmless and self.text(key) != key:
-            return False
-        if verdict is Verdict.COUNTS and (type(value) is int or type(value) is float):
+        is_number = type(value) is int or type(value) is float
+        if is_number and key in self._counting:
             return True
-        if verdict is Verdict.RELATIVE or self.names.hides(key, value):
+        verdict = self.names.verdict(key)
+        if (
+            verdict is Verdict.RELATIVE
+            or self.names.hides(key, value)
+            or (key not in self.harmless and self.text(key) != key)
+        ):
             return False
-        if verdict is Verdict.SAFE:
-            if len(self.plain_names) >= _REMEMBERED:
-                self.plain_names.clear()
-            self.plain_names.add(key)
+        if verdict is Verdict.SAFE or (verdict is Verdict.COUNTS and is_number):
+            known = self.plain_names if verdict is Verdict.SAFE else self._counting
+            if len(known) >= _REMEMBERED:
+                known.clear()
+            known.add(key)
         return True
 
     def _without_secrets(self, text: str) -> str:
@@ -254,24 +259,25 @@ class Masker:
                     is_relative = True
             if is_relative and self.hidden_entries(list(value.items())):
                 return self._judged(value)
-            changed = {}
+            changed, harmless = {}, self.harmless
             for key, item in value.items():
-                if (masked := self._branch(item)) is not item:
+                kind = type(item)
+                if kind is str:
+                    if len(item) <= LONGEST_REMEMBERED and item in harmless:
+                        continue
+                    masked = self.text(item)
+                elif kind is dict or kind is list or kind is tuple:
+                    masked = self.tree(item)
+                else:
+                    continue
+                if masked is not item:
                     changed[key] = masked
             return {**value, **changed} if changed else value
         if kind is list or kind is tuple:
             replaced = self.hidden_items(value)
-            items = [replaced.get(i) or self._branch(item) for i, item in enumerate(value)]
+            items = [replaced.get(i) or self.tree(item) for i, item in enumerate(value)]
             return value if kind is list and all(map(operator.is_, items, value)) else items
         return value
-
-    def _branch(self, value: Any) -> Any:
-        kind = type(value)
-        if kind is str:
-            if len(value) <= LONGEST_REMEMBERED and value in self.harmless:
-                return value
-            return self.text(value)
-        return self.tree(value) if kind is dict or kind is list or kind is tuple else value
 
     def _judged(self, value: dict[Any, Any]) -> dict[Any, Any]:
         """Return a mapping with its secrets replaced, whose entries may tell of each other."""

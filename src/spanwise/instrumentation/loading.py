@@ -5,14 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from spanwise import _guard, _state
 from spanwise._environment import Environment
 from spanwise.instrumentation import choosing, content
 from spanwise.instrumentation.choosing import GROUPS, Choice, check_names, distribution_of
 from spanwise.instrumentation.langchain.closing import Closed
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 __all__ = ["GROUPS", "check_names", "disabled", "installed", "load"]
 

@@ -76,7 +76,7 @@ def translate(
     kind = _type(attributes)
     words = WORDS[kind or ""]
     read: list[str] = []
-    facts: list[str] = []
+    facts: list[tuple[str, str | None]] = []
     spread: dict[str, None] = {}
     for attribute in attributes:
         if (word := words[attribute]) is None:
@@ -84,7 +84,7 @@ def translate(
         if word.is_read:
             read.append(attribute)
         if word.is_fact:
-            facts.append(attribute)
+            facts.append((attribute, word.fact))
         if word.spread is not None:
             spread[word.spread] = None
     if not (read or facts or spread or said or kind or _MODEL in attributes):
@@ -229,24 +229,24 @@ class _Reading:
 
 
 def _add_metadata(
-    names: Iterable[str], attributes: Mapping[str, Any], added: dict[str, Any]
+    told: Iterable[tuple[str, str | None]], attributes: Mapping[str, Any], added: dict[str, Any]
 ) -> None:
     facts: dict[str, Any] = {}
-    for name in names:
-        attribute = next(held for held in METADATA if name.startswith(held))
-        key = name.removeprefix(attribute)
+    for name, key in told:
         value = decoded(attributes[name])
-        if attribute == name and isinstance(value, Mapping):
+        if key is not None:
+            facts.setdefault(key, value)
+        elif name in METADATA and isinstance(value, Mapping):
             facts |= {k: value[k] for k in islice(value, _MOST_METADATA) if k not in facts}
-        elif key and "." in (key[0], attribute[-1]):
-            facts.setdefault(key.removeprefix("."), value)
     for key, value in islice(facts.items(), _MOST_METADATA):
         ours = f"{semconv.OBSERVATION_METADATA}.{key}"
         if not key or ours in attributes or value is None:
             continue
+        if isinstance(value, (str, bool, int, float)):
+            added[ours] = value
+            continue
         try:
-            plain = isinstance(value, (str, bool, int, float))
-            added[ours] = value if plain else orjson.dumps(value, default=str).decode()
+            added[ours] = orjson.dumps(value, default=str).decode()
         except TypeError as error:  # deeper than is written as JSON
             _guard.swallow("vocabulary", error)
 

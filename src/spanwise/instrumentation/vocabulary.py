@@ -89,11 +89,13 @@ class Word:
     Attributes:
         is_read: it has an entry in the index of the spans' type.
         is_fact: it holds facts that the caller attached.
+        fact: what the one that it holds is called; None where it may hold several.
         spread: what its name begins with, where it is a part of what is spread over several.
     """
 
     is_read: bool
     is_fact: bool
+    fact: str | None
     spread: str | None
 
 
@@ -106,13 +108,20 @@ class _Words(dict[str, Word | None]):
 
     def __missing__(self, name: str) -> Word | None:
         spread = next((prefix for prefix in SPREAD if name.startswith(prefix)), None)
-        said = Word(name in self._index, name.startswith(METADATA), spread)
+        holder = next((held for held in METADATA if name.startswith(held)), None)
+        fact = None if holder is None else _fact(name.removeprefix(holder), holder)
+        said = Word(name in self._index, holder is not None, fact, spread)
         word = said if said.is_read or said.is_fact or spread is not None else None
         if is_remembered(name):
             if len(self) >= REMEMBERED:
                 self.clear()
             self[name] = word
         return word
+
+
+def _fact(key: str, holder: str) -> str | None:
+    is_below = key[:1] == "." or (key and holder[-1] == ".")
+    return key.removeprefix(".") or None if is_below else None
 
 
 WORDS: Final[Mapping[str, Mapping[str, Word | None]]] = {
