@@ -72,6 +72,14 @@ def test_what_is_imported_later_is_there_for_a_configured_program(tmp_path):
     assert set() == {name for name in during if name.startswith("spanwise")}
 
 
+def test_a_configured_program_imports_no_more_than_it_has_use_for(tmp_path):
+    """What reads requirements, and what sends, is imported where there is some of it."""
+    modules = modules_after(f"import spanwise; spanwise.configure(traces_dir={str(tmp_path)!r})")
+    unused = {"packaging.requirements", "requests", "http.client", "grpc"}
+    unused |= {"spanwise.export.drain", "spanwise.export.otlp", "spanwise.export.transports"}
+    assert set() == unused & modules
+
+
 def test_patterns_are_compiled_when_they_are_used():
     """To load masking compiles none of its patterns."""
     script = (

@@ -36,7 +36,6 @@ from spanwise.export.call_recordings import CallRecordings, recordings_at
 from spanwise.export.exporters import ExporterSink
 from spanwise.export.jsonl_files import JsonlFiles
 from spanwise.export.media_files import MediaFiles
-from spanwise.export.otlp import OtlpSink
 from spanwise.export.record import SCOPE_NAME
 from spanwise.export.unsent import UnsentSink
 from spanwise.processors.delegating import DelegatingSpanProcessor, Sink, Wiring
@@ -203,6 +202,11 @@ def _sinks(
         made_of = (settings.spool_dir, settings.spool_max_bytes, settings.dialects)
         unsent = (s for s in existing if isinstance(s, UnsentSink) and s.made_of == made_of)
         sinks.append(next(unsent, None) or UnsentSink(*made_of))
+    if not destinations:
+        return tuple(sinks)
+    # Imported here: it imports HTTP and TLS, and not everybody sends something.
+    from spanwise.export.otlp import OtlpSink
+
     for destination in destinations:
         spooled = (destination, settings.spool_dir, settings.spool_max_bytes)
         sent = next(

@@ -1,22 +1,17 @@
-"""Which of the installed instrumentors is used for a library, where several are there for it.
-
-What it takes to look at installed packages is imported when that is asked for: it is as large as
-OpenTelemetry's SDK, and most programs load no instrumentors.
-"""
+"""Which of the installed instrumentors is used for a library, where several are there for it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from typing import TYPE_CHECKING, Final
 
 from spanwise import _guard
 from spanwise.errors import InvalidSettingError, nearest_of_all
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
-
     from packaging.requirements import Requirement
 
 GROUPS: Final = ("opentelemetry_instrumentor", "openinference_instrumentor")
@@ -78,8 +73,6 @@ def installed(preference: Sequence[str] = ()) -> dict[str, list[EntryPoint]]:
     Args:
         preference: beginnings of names of distributions, before the default order.
     """
-    from importlib.metadata import entry_points
-
     order = (*(distribution_key(prefix) for prefix in preference), *PREFERENCE)
     found: dict[str, dict[str, EntryPoint]] = {}
     everything = entry_points()  # read from the disk at each call
@@ -168,6 +161,7 @@ def _rank(point: EntryPoint, order: Sequence[str]) -> tuple[int, str]:
 
 def _requirements(point: EntryPoint) -> tuple[list[Requirement], list[Requirement]]:
     """Return what the distribution states in its extras: what all, and what one, must be there."""
+    # Imported here: it takes half as long as the SDK, and most programs load no instrumentors.
     from packaging.requirements import InvalidRequirement, Requirement
 
     stated = (point.dist.requires or ()) if point.dist is not None else ()
@@ -190,8 +184,6 @@ def _requirements(point: EntryPoint) -> tuple[list[Requirement], list[Requiremen
 
 def _unmet(requirement: Requirement) -> str | None:
     """Return what is there instead, an empty text for nothing, or None where it is met."""
-    from importlib.metadata import PackageNotFoundError, version
-
     name = distribution_key(requirement.name)
     try:
         there = version(name)
@@ -203,8 +195,6 @@ def _unmet(requirement: Requirement) -> str | None:
 
 
 def _is_installed(name: str) -> bool:
-    from importlib.metadata import PackageNotFoundError, version
-
     try:
         version(name)
     except PackageNotFoundError:
