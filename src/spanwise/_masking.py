@@ -340,7 +340,9 @@ class Masker:
         self, entries: Sequence[tuple[Any, Any]], relative: list[int], hidden: dict[int, Part]
     ) -> None:
         """Add those entries of which their neighbours say that they are secret."""
-        names = [(text_of(key) or "").lower() for key, _ in entries]
+        names = [
+            key.lower() if type(key) is str else (text_of(key) or "").lower() for key, _ in entries
+        ]
         is_described = not patterns.LABEL_NAMES.isdisjoint(names) and any(
             name in patterns.LABEL_NAMES and self._is_label(entries[position][1])
             for position, name in enumerate(names)

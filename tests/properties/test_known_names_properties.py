@@ -140,7 +140,7 @@ def forget() -> None:
     vocabulary._silent.clear()
     for words in vocabulary.WORDS.values():
         dict.clear(words)  # type: ignore[arg-type]
-    translation._plan.cache_clear()
+    vocabulary.plan_of.cache_clear()
     spread._places.clear()
 
 

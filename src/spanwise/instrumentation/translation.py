@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import islice
-from operator import itemgetter
 from typing import Any, Final
 
 import orjson
@@ -23,14 +21,15 @@ from spanwise.instrumentation.vocabulary import (
     CONTENT,
     DETAILS,
     EVENTS,
-    INDEX,
     INPUT,
     METADATA,
     OUTPUT,
     TYPES,
     WORDS,
+    Plan,
     are_silent,
     decoded,
+    plan_of,
 )
 
 _MODEL: Final = semconv.GEN_AI_REQUEST_MODEL
@@ -91,7 +90,7 @@ def translate(
         return None
     content = {k: v for k, v in said.items() if k not in attributes} if said else said
     translation = Translation({}, {}, content)
-    _Reading(name, attributes, translation).take(_plan(kind or "", (*read, *spread)))
+    _Reading(name, attributes, translation).take(plan_of(kind or "", (*read, *spread)))
     if kind is None and (_MODEL in attributes or _MODEL in translation.copied):
         kind = "generation"
     if kind is not None:
@@ -102,24 +101,6 @@ def translate(
         if type(told := attributes.get(ours)) is float and (count := _count(told)) is not None:
             translation.copied[ours] = count
     return translation
-
-
-@lru_cache(1024)
-def _plan(kind: str, names: tuple[str, ...]) -> tuple[tuple[str, tuple[Source, ...]], ...]:
-    """Return where to look for the value of each of our attributes, in the order of asking.
-
-    Args:
-        kind: the spans' type.
-        names: of the attributes that they have, and what those that are spread begin with.
-    """
-    found: dict[str, list[tuple[int, Source]]] = {}
-    for name in (*names, SPAN_NAME):
-        for ours, rank, source in INDEX[kind].get(name, ()):
-            found.setdefault(ours, []).append((rank, source))
-    return tuple(
-        (ours, tuple(source for _, source in sorted(sources, key=itemgetter(0))))
-        for ours, sources in found.items()
-    )
 
 
 def _add_type(kind: str, attributes: Mapping[str, Any], added: dict[str, Any]) -> None:
@@ -172,16 +153,17 @@ class _Reading:
         self._decoded: dict[str, Any] = {}
         self._spread: dict[str, Any] | None = None
 
-    def take(self, plan: Iterable[tuple[str, tuple[Source, ...]]]) -> None:
+    def take(self, plan: Plan) -> None:
         """Put the first value that there is for each of our attributes where it belongs."""
+        get = self._attributes.get
         for ours, sources in plan:
-            given = self._attributes.get(ours)
+            given = get(ours)
             if given is not None and not (ours == _MODEL and given in _NAMELESS):
                 continue
             try:
                 convert: Callable[[Any], Any] = _CONVERSIONS.get(ours, _text)
-                for source in sources:
-                    value = self._value(source)
+                for attribute, source in sources:
+                    value = self._value(source) if attribute is None else get(attribute)
                     if value is not None and (value := convert(value)) is not None:
                         self._put(ours, source, value)
                         break
@@ -202,11 +184,9 @@ class _Reading:
             return self._within(*source)
         if source is SPAN_NAME:
             return self._name
-        if source[-1:] == "*":
-            if self._spread is None:
-                self._spread = gathered(self._attributes)
-            return self._spread.get(source[:-1])
-        return self._attributes.get(source)
+        if self._spread is None:
+            self._spread = gathered(self._attributes)
+        return self._spread.get(source[:-1])
 
     def _within(self, attribute: str, key: str) -> Any:
         known = self._decoded

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final
 
 import orjson
@@ -28,6 +30,8 @@ CONTENT: Final = (INPUT, OUTPUT)
 _CLEARLY_JSON: Final = ("{", "[", '"')
 
 Found = tuple[str, int, Source]  # our name, how soon it is asked, where the value is found
+# Our names, each with what is asked for it; see `plan_of`.
+Plan = tuple[tuple[str, tuple[tuple[str | None, Source], ...]], ...]
 
 
 def _sources(kind: str) -> dict[str, tuple[Source, ...]]:
@@ -127,6 +131,35 @@ def _fact(key: str, holder: str) -> str | None:
 WORDS: Final[Mapping[str, Mapping[str, Word | None]]] = {
     kind: _Words(index) for kind, index in INDEX.items()
 }
+
+
+@lru_cache(1024)
+def plan_of(kind: str, names: tuple[str, ...]) -> Plan:
+    """Return where to look for the value of each of our attributes, in the order of asking.
+
+    Args:
+        kind: the spans' type.
+        names: of the attributes that they have, and what those that are spread begin with.
+
+    Returns:
+        Our names, each with the sources of its value; before one that is a whole attribute stands
+        its name, before any other None.
+    """
+    found: dict[str, list[tuple[int, Source]]] = {}
+    for name in (*names, SPAN_NAME):
+        for ours, rank, source in INDEX[kind].get(name, ()):
+            found.setdefault(ours, []).append((rank, source))
+    return tuple(
+        (ours, tuple((_whole(s), s) for _, s in sorted(sources, key=itemgetter(0))))
+        for ours, sources in found.items()
+    )
+
+
+def _whole(source: Source) -> str | None:
+    is_whole = isinstance(source, str) and source != SPAN_NAME and not source.endswith(".*")
+    return str(source) if is_whole else None
+
+
 # Attributes that say nothing in spans of no type, and give them none.
 _silent: Final[set[str]] = set()
 
