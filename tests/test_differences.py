@@ -10,6 +10,7 @@ import functools
 import gc
 import inspect
 import logging
+import os
 import pickle
 import sys
 import threading
@@ -24,6 +25,7 @@ from typing import Any
 import pytest
 import wrapt
 from opentelemetry import context as context_api
+from opentelemetry.sdk.trace import Span
 
 import spanwise
 from spanwise import _shells
@@ -526,3 +528,32 @@ def test_a_recording_asks_arguments_for_their_repr(tmp_path, mode):
         spanwise.configure(record=tmp_path / "calls.jsonl")
         traced(Asked())
         assert set(log) == {threading.get_ident()}
+
+
+# --- spans --------------------------------------------------------------------------------------
+
+
+@pins("`type(span)` is `LeanSpan`")
+def test_a_span_is_of_a_class_of_ours_and_one_of_the_sdks(mode):
+    """And says so of itself, unless it is switched off."""
+    if mode == "unconfigured" or os.environ.get("SPANWISE_LEAN_SPANS") == "false":
+        return
+    with spanwise.observe("x") as observation:
+        assert "LeanSpan" == type(observation.span).__name__
+        assert repr(observation.span).startswith('LeanSpan(name="x"')
+        assert isinstance(observation.span, Span)
+    spanwise.configure(lean_spans=False)
+    with spanwise.observe("x") as observation:
+        assert "_Span" == type(observation.span).__name__
+
+
+@pins("A method of a span that somebody replaced")
+def test_a_replaced_end_is_not_called_when_a_decorated_function_ends(mode):
+    """Its span ends all the same."""
+    if mode == "unconfigured" or os.environ.get("SPANWISE_LEAN_SPANS") == "false":
+        return
+    called = []
+    with spanwise.observe("x") as observation:
+        observation.span.end = lambda *args: called.append(args)
+    assert [] == called
+    assert not observation.is_recording()

@@ -22,7 +22,7 @@ from spanwise._hooks import run as run_hook
 from spanwise._identity import SCOPE
 from spanwise._ids import next_trace_id, random_span_id, random_trace_id
 from spanwise._observation import NO_PLAN, OBSERVATION, Observation, Plan, describe_error
-from spanwise._prepared import prepared
+from spanwise._preparation import prepared
 from spanwise._sampling import FORCED
 from spanwise._span_contexts import LeftOutSpan
 from spanwise._usage import usage_of
@@ -219,7 +219,12 @@ def _start(
             trace_id = random_trace_id()
             if not runtime.sampling.keeps(trace_id, context):
                 return _left_out(plan, trace_id, context)
-    elif trace_id is None and type(above) is made.lean and above._context[3] & _SAMPLED:
+    elif (
+        trace_id is None
+        and above is not None
+        and type(above) is made.lean
+        and above._context[3] & _SAMPLED
+    ):
         parent = above._context
     else:
         decided: Any = _decided(plan, runtime, context, trace_id)
@@ -307,9 +312,11 @@ def _capture(
         return context
     arguments = plan.call_binder.bind(args, kwargs)
     if plan.is_narrowed:
+        from spanwise._secret_patterns import MASK  # imported by now: the runtime has a masker
+
         # What is kept out of the span is kept out of the recording: asked for at a replay.
         kept = captured if type(captured) is dict else {}
-        arguments = {name: kept.get(name, "***") for name in arguments}
+        arguments = {name: kept.get(name, MASK) for name in arguments}
     return with_call(Call(plan.target, arguments), context)
 
 

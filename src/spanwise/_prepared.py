@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.context import Context
-
-from spanwise import semconv
-
 if TYPE_CHECKING:
-    from spanwise._observation import Plan
+    from spanwise._encoding import Encoder
+    from spanwise._masking import Masker
     from spanwise._state import Runtime
 
 
+@dataclasses.dataclass(eq=False)
 class Prepared:
     """A plan as one runtime has it.
 
@@ -35,40 +35,19 @@ class Prepared:
         texts: what sinks remember of it, each by a key of its own.
     """
 
-    def __init__(self, plan: Plan, runtime: Runtime) -> None:
-        # Imported by now: the runtime has a masker.
-        from spanwise._masked_attributes import masked_attributes, valid
-
-        self.runtime = runtime
-        self.encoder = runtime.encoder
-        self.masker = masker = runtime.encoder.masker
-        self.open = runtime.open
-        self.lean = runtime.lean
-        self.attributes: dict[str, Any] = masked_attributes(plan.attributes, masker)
-        self.name = plan.name
-        self.masked_name = masker.text(valid(plan.name))
-        has_binder = plan.binder is not None or plan.call_binder is not None
-        self.captures = has_binder and runtime.settings.capture_content
-        self.captures_as_bound = (
-            self.captures and plan.binder is not None and plan.hooks.process_input is None
-        )
-        self.keeps_result = (
-            plan.capture_output
-            and runtime.settings.capture_content
-            and plan.hooks.process_output is None
-            and not plan.capture_usage
-        )
-        self.is_trace = plan.attributes.get(semconv.OBSERVATION_IS_TRACE) is True
-        self.keeps_roots = not runtime.owns_provider or runtime.sampling.keeps_all(Context())
-        self.decides = runtime.owns_provider
-        self.texts: dict[Any, Any] = {}
-        self.enters = plan.opens_scope or plan.enter is not None
-
-
-def prepared(plan: Plan, runtime: Runtime) -> Prepared:
-    """Return the plan as this runtime has it; made once for all calls of a decorated function."""
-    known = plan.prepared
-    if known is None or known.runtime is not runtime:
-        known = Prepared(plan, runtime)
-        object.__setattr__(plan, "prepared", known)
-    return known
+    runtime: Runtime
+    encoder: Encoder
+    masker: Masker
+    open: Callable[..., Any] | None
+    lean: Any
+    attributes: dict[str, Any]
+    name: str
+    masked_name: str
+    captures: bool
+    captures_as_bound: bool
+    keeps_result: bool
+    is_trace: bool
+    keeps_roots: bool
+    decides: bool
+    enters: bool
+    texts: dict[str, Any] = dataclasses.field(default_factory=dict)

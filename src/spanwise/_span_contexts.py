@@ -51,11 +51,12 @@ class LeftOutSpan(NonRecordingSpan):
 
     def get_span_context(self) -> SpanContext:
         """Return the context, whose flags say that the trace is not kept."""
-        made: SpanContext | None = self._context
-        if made is None:
-            span_id = _ids.random_span_id()
-            flags = root_flags(is_kept=False)
-            made = _checked(self._trace_id, span_id, flags, DEFAULT_TRACE_STATE)
-            # At once, for all threads: what was there first stays.
-            made = self._context = vars(self).setdefault("_made", made)
+        known: SpanContext | None = self._context
+        if known is not None:
+            return known
+        span_id, flags = _ids.random_span_id(), root_flags(is_kept=False)
+        made = _checked(self._trace_id, span_id, flags, DEFAULT_TRACE_STATE)
+        # At once, for all threads: what was there first stays.
+        made = vars(self).setdefault("_made", made)
+        self._context = made
         return made
