@@ -57,6 +57,6 @@ class LeftOutSpan(NonRecordingSpan):
         span_id, flags = _ids.random_span_id(), root_flags(is_kept=False)
         made = _checked(self._trace_id, span_id, flags, DEFAULT_TRACE_STATE)
         # At once, for all threads: what was there first stays.
-        made = vars(self).setdefault("_made", made)
-        self._context = made
-        return made
+        first: SpanContext = vars(self).setdefault("_made", made)
+        self._context = first
+        return first
