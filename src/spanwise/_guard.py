@@ -149,6 +149,11 @@ def _masker() -> Masker:
     return Masker()
 
 
+def be_ready() -> None:
+    """Import now what it takes to tell of a fault: for threads that may not when one happens."""
+    _masker()
+
+
 def masked(text: str) -> str:
     """Return a text of ours as it may be shown: what looks like a secret is replaced."""
     return _masker().text(text)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from spanwise import _guard
 from spanwise._destinations import Destination
 from spanwise._version import __version__
 from spanwise.export.deadlines import Line, Request, watch
@@ -158,6 +159,7 @@ if hasattr(os, "register_at_fork"):
 
 def transport_for(destination: Destination) -> HttpTransport | GrpcTransport:
     """Return the transport of a destination's protocol."""
+    _guard.be_ready()  # requests are made by threads beside which another one may fork
     return (GrpcTransport if destination.protocol == "grpc" else HttpTransport)(destination)
 
 
