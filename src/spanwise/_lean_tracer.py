@@ -46,13 +46,14 @@ class LeanTracer(Tracer):
     @classmethod
     def of(cls, tracer: Tracer, provider: SpanwiseTracerProvider) -> LeanTracer:
         """Return the tracer, which makes lean spans from now on."""
-        # The SDK's constructor changes with its releases; what it has made does not.
-        tracer.__class__ = cls
-        lean = cast("LeanTracer", tracer)
+        lean: Any = tracer
         lean.provider = provider
         metrics = getattr(tracer, "_tracer_metrics", None)
         lean.counts_spans = metrics is not None and type(metrics).__name__ != "NoOpTracerMetrics"
-        return lean
+        # The SDK's constructor changes with its releases; what it has made does not. At last, so
+        # that whatever fails before leaves the SDK's tracer.
+        lean.__class__ = cls
+        return cast("LeanTracer", lean)
 
     def start_span(
         self,
