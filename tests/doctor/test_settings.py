@@ -13,6 +13,7 @@ from spanwise.doctor.settings import address
 
 def test_each_setting_is_told_with_where_it_came_from(examined, monkeypatch):
     """A variable, OpenTelemetry's own variable, a line of .env, or nothing of these."""
+    monkeypatch.delenv("SPANWISE_LEAN_SPANS", raising=False)
     monkeypatch.setenv("SPANWISE_ENVIRONMENT", "production")
     monkeypatch.setenv("OTEL_SERVICE_NAME", "bot")
     Path(".env").write_text("SPANWISE_SAMPLE_RATE=0.5\nSPANWISE_ENVIRONMENT=other\n")
