@@ -91,7 +91,7 @@ def _plain_content(span: Mapping[str, Any]) -> bytes | None:
             name,
             _LAST[kind],
             _PACK_TIMES(0x39, start, 0x41, end),
-            _attributes(b"\x4a", span["attributes"]),
+            attributes(b"\x4a", span["attributes"]),
             b"\x7a\x00" if status == _UNSET else message(b"\x7a", STATUS, status),
             _PACK_32(flags),
         )
@@ -157,6 +157,8 @@ def varint(number: int) -> bytes:
     """Return a number in as many bytes as it takes, seven bits in each."""
     if number < 128:
         return _LAST[number]
+    if number < 16_384:
+        return _NOT_LAST[number & 127] + _LAST[number >> 7]
     return _NOT_LAST[number & 127] + varint(number >> 7)
 
 
@@ -215,7 +217,8 @@ def _parent_id(value: Any) -> bytes:
     return b"\x22\x08" + parent if parent.strip(b"\0") else b""
 
 
-def _attributes(tag: bytes, items: Any, depth: int = 0) -> bytes:
+def attributes(tag: bytes, items: Any, depth: int = 0) -> bytes:
+    """Return fields of attributes, each a mapping of a key and a value."""
     pieces: list[bytes] = []
     for item in items if type(items) is list else ():
         try:
@@ -245,7 +248,7 @@ class _Starts(dict[str, bytes]):
     def __missing__(self, key: str) -> bytes:
         start = text(b"\x0a", key) + b"\x12"
         if len(key) < _LONGEST_TEXT:
-            _remember(self, key, start)
+            remember(self, key, start)
         return start
 
 
@@ -258,11 +261,12 @@ class _ShortTexts(dict[tuple[str, str], bytes]):
         whole = start + (_nested(b"\x0a", utf8) if len(utf8) > 125 else _SHORT[len(utf8)] + utf8)
         whole = varint(len(whole)) + whole
         if len(key) < _LONGEST_TEXT:
-            _remember(self, said, whole)
+            remember(self, said, whole)
         return whole
 
 
-def _remember(known: dict[Any, bytes], key: Any, made: bytes) -> None:
+def remember(known: dict[Any, Any], key: Any, made: Any) -> None:
+    """Remember what was made of a key, unless it is one of very many: then begin anew."""
     if len(known) >= _MOST_REMEMBERED:
         known.clear()
     known[key] = made
@@ -303,7 +307,7 @@ def _several(kind: str, content: Any, depth: int) -> bytes:
         return _nested(b"\x0a", orjson.dumps({kind: content}))
     values = content.get("values")
     if kind == "kvlistValue":
-        return _nested(b"\x32", _attributes(b"\x0a", values, depth + 1))
+        return _nested(b"\x32", attributes(b"\x0a", values, depth + 1))
     pieces: list[bytes] = []
     for item in values if type(values) is list else ():
         pieces += (b"\x0a", _value(item, depth + 1))
@@ -325,14 +329,14 @@ STATUS: Final[_Fields] = {
 EVENT: Final[_Fields] = {
     "timeUnixNano": partial(_number, b"\x09", _LARGEST_64, _PACK_64),
     "name": partial(text, b"\x12"),
-    "attributes": partial(_attributes, b"\x1a"),
+    "attributes": partial(attributes, b"\x1a"),
     "droppedAttributesCount": partial(_number, b"\x20", LARGEST_32, varint),
 }
 LINK: Final[_Fields] = {
     "traceId": partial(_link_id, b"\x0a", 16),
     "spanId": partial(_link_id, b"\x12", 8),
     "traceState": partial(text, b"\x1a"),
-    "attributes": partial(_attributes, b"\x22"),
+    "attributes": partial(attributes, b"\x22"),
     "droppedAttributesCount": partial(_number, b"\x28", LARGEST_32, varint),
     "flags": partial(_number, b"\x35", LARGEST_32, _PACK_32),
 }
@@ -343,7 +347,7 @@ SPAN: Final[_Fields] = {
     "kind": partial(_number, b"\x30", _LARGEST_ENUM, varint),
     "startTimeUnixNano": partial(_number, b"\x39", _LARGEST_64, _PACK_64),
     "endTimeUnixNano": partial(_number, b"\x41", _LARGEST_64, _PACK_64),
-    "attributes": partial(_attributes, b"\x4a"),
+    "attributes": partial(attributes, b"\x4a"),
     "droppedAttributesCount": partial(_number, b"\x50", LARGEST_32, varint),
     "events": partial(_messages, b"\x5a", EVENT),
     "droppedEventsCount": partial(_number, b"\x60", LARGEST_32, varint),
@@ -359,13 +363,13 @@ ENTITY: Final[_Fields] = {
     "descriptionKeys": partial(_texts, b"\x22"),
 }
 RESOURCE: Final[_Fields] = {
-    "attributes": partial(_attributes, b"\x0a"),
+    "attributes": partial(attributes, b"\x0a"),
     "droppedAttributesCount": partial(_number, b"\x10", LARGEST_32, varint),
     "entityRefs": partial(_messages, b"\x1a", ENTITY),
 }
 SCOPE: Final[_Fields] = {
     "name": partial(text, b"\x0a"),
     "version": partial(text, b"\x12"),
-    "attributes": partial(_attributes, b"\x1a"),
+    "attributes": partial(attributes, b"\x1a"),
     "droppedAttributesCount": partial(_number, b"\x20", LARGEST_32, varint),
 }

@@ -14,12 +14,13 @@ from typing import Any
 
 import orjson
 
-from spanwise.export import protobuf
+from spanwise.export import protobuf, wire_plain
 from spanwise.export.otlp_json import BEGINNING, BEHIND_SPAN
 
 _CHECKSUM = re.compile(rb',"crc":"[0-9a-f]{8}"}')
 _CHECKSUM_BYTES = len(b',"crc":"89abcdef"}')
 _LARGEST_GROUP = 65_536  # of those that are remembered
+_last_group = [b""]
 
 
 @dataclass(slots=True)  # frozen ones take three times as long to make
@@ -46,7 +47,10 @@ def encoded(line: bytes) -> Encoded:
         ValueError: it is no such line, or the span's ids are not ones.
     """
     span, group = parts(line)
-    return Encoded(protobuf.span_bytes(orjson.loads(span)), group)
+    written = wire_plain.span_bytes(span)
+    if written is None:
+        written = protobuf.span_bytes(orjson.loads(span))
+    return Encoded(written, group)
 
 
 def request(items: Sequence[Encoded]) -> bytes:
@@ -101,16 +105,25 @@ def parts(line: bytes) -> tuple[bytes, bytes]:
     Raises:
         ValueError: the line is not put together like this.
     """
-    end = len(line)
-    if line.endswith(b"\n"):
+    end = len(line) - line.endswith(b"\n")
+    start = end - _CHECKSUM_BYTES
+    if _CHECKSUM.match(line, start, end):
+        end = start
+    elif line.endswith(b"}", 0, end):
         end -= 1
-    behind = line.rfind(BEHIND_SPAN, 0, end)
-    if behind < 0 or not line.startswith(BEGINNING) or not line.endswith(b"}", 0, end):
+    else:
+        raise ValueError("no end of a line")
+    (group,) = _last_group  # most lines have the one of the line before
+    if group and line.endswith(group, 0, end):
+        behind = end - len(group)
+    else:
+        behind = line.rfind(BEHIND_SPAN, 0, end)
+        group = line[behind:end]
+        if behind >= 0:
+            _surroundings(group)
+            _last_group[0] = group
+    if behind < 0 or not line.startswith(BEGINNING):
         raise ValueError("no line of one span")
-    has_checksum = _CHECKSUM.match(line, end - _CHECKSUM_BYTES, end)
-    end -= _CHECKSUM_BYTES if has_checksum else 1
-    group = line[behind:end]
-    _surroundings(group)
     return line[len(BEGINNING) : behind], group
 
 

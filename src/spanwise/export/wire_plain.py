@@ -1,0 +1,113 @@
+"""Plain spans as bytes of the protocol: what their lines have in common need not be read as JSON.
+
+Plain is a span without events, links and a status, whose line is written as `otlp_json` writes it.
+All else is left to `protobuf`, which says what a span's bytes are.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from binascii import unhexlify
+from typing import Any, Final
+
+from orjson import loads
+
+from spanwise.export import protobuf
+from spanwise.export.protobuf import varint
+
+_SPAN: Final = re.compile(
+    rb'\{"traceId":"(?!0{32})([0-9a-f]{32})","spanId":"(?!0{16})([0-9a-f]{16})"'
+    rb'(?:,"parentSpanId":"(?!0{16})([0-9a-f]{16})")?,"flags":([1-9][0-9]{0,8}),'
+    rb'"name":"([ !#-\[\]-~]+)","kind":([1-5]),"startTimeUnixNano":"([1-9][0-9]{18})",'
+    rb'"endTimeUnixNano":"([1-9][0-9]{18})","attributes":\[(?:\{"key":(.+)\}\})?\],'
+    rb'"status":\{"code":0\}\}'
+)
+# Neither can be a part of a text, in which quotes are escaped.
+_BETWEEN: Final = b'}},{"key":'
+_TEXT: Final = b',"value":{"stringValue":'
+_LONGEST: Final = 160  # bytes of an attribute, or of a key, that is remembered
+_ATTRIBUTES: Final = b"\x4a"
+_PARENT: Final = b"\x22\x08"
+_KINDS: Final = {b"%d" % kind: bytes((kind,)) for kind in range(1, 6)}
+_pack_times = struct.Struct("<BQBQ").pack
+_pack_flags = struct.Struct("<I").pack
+
+
+def span_bytes(span: bytes) -> bytes | None:
+    """Return a span's JSON as a `Span` of the protocol; None for what is not plain."""
+    found = _SPAN.fullmatch(span)
+    if found is None:
+        return None
+    trace_id, span_id, parent, flags, name, kind, start, end, said = found.groups()
+    try:
+        attributes = b"" if said is None else _attributes(said)
+    except ValueError:  # a value of others around it, or no JSON at all
+        return None
+    if attributes is None:
+        return None
+    return b"\x0a\x10%b\x12\x08%b%b*%b%b0%b%b%b\x7a\x00\x85\x01%b" % (
+        unhexlify(trace_id),
+        unhexlify(span_id),
+        b"" if parent is None else _PARENT + unhexlify(parent),
+        varint(len(name)),
+        name,
+        _KINDS[kind],
+        _pack_times(0x39, int(start), 0x41, int(end)),
+        attributes,
+        _pack_flags(int(flags)),
+    )
+
+
+def _attributes(said: bytes) -> bytes | None:
+    """Return the attributes of a span; None where they are no list of them.
+
+    Args:
+        said: what stands between the first name and the end of the last value.
+    """
+    pieces = said.split(_BETWEEN)
+    known = _known
+    for position, piece in enumerate(pieces):
+        made = known.get(piece)
+        if made is None:
+            made = _attribute(piece)
+            if made is None:
+                return None
+        pieces[position] = made
+    return b"".join(pieces)
+
+
+def _attribute(piece: bytes) -> bytes | None:
+    key, is_text, written = piece.partition(_TEXT)
+    if is_text:
+        begun = _starts[key]
+        text = loads(written)
+        if begun is None or type(text) is not str:
+            return None
+        utf8 = text.encode()
+        length = varint(len(utf8))
+        size = len(begun) + 1 + len(length) + len(utf8)
+        content = varint(1 + len(length) + len(utf8))
+        parts = (_ATTRIBUTES, varint(size + len(content)), begun, content, b"\x0a", length, utf8)
+        made = b"".join(parts)
+    else:
+        item = loads(b'{"key":%b}}' % piece)
+        made = protobuf.attributes(_ATTRIBUTES, [item])
+    if len(piece) <= _LONGEST:
+        protobuf.remember(_known, piece, made)
+    return made
+
+
+class _Starts(dict[bytes, Any]):
+    """Attributes up to the length of their value, by key as JSON; None where that is no key."""
+
+    def __missing__(self, key: bytes) -> bytes | None:
+        read = loads(key)
+        start = protobuf.text(b"\x0a", read) + b"\x12" if type(read) is str and read else None
+        if len(key) < _LONGEST:
+            protobuf.remember(self, key, start)
+        return start
+
+
+_known: dict[bytes, bytes] = {}
+_starts = _Starts()
