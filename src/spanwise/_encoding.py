@@ -22,7 +22,6 @@ from spanwise import _raw_fields as raw
 from spanwise._masking import Masker, Part
 from spanwise._plain_values import (
     FEW,
-    LARGEST,
     LONGEST_KEY,
     RUN,
     SHORT,
@@ -31,6 +30,7 @@ from spanwise._plain_values import (
     are_short_ascii,
 )
 from spanwise._secret_patterns import MASK
+from spanwise._small_values import SmallValues
 from spanwise._value_kinds import (
     HANDLERS,
     MARGIN,
@@ -42,7 +42,6 @@ from spanwise._value_kinds import (
     stand_in,
 )
 
-_FEW_LEAVES = 16
 _LONGEST_ASSIGNED = 128  # characters of a name and what stands between it and its value
 _SHORTEST_SHAPE = 16  # characters of the shortest credential that could be an identifier
 
@@ -106,35 +105,18 @@ class Encoder:
         self.represent = represent
         self.keeper = keeper
         self.plain: PlainValues | None = PlainValues(self.masker, self.limits)
-        self._few = _FEW_LEAVES if self.plain.holds(_FEW_LEAVES) else -1
+        self.small = SmallValues(self.plain, self.masker.hints)
 
     def dumps(self, value: object) -> str:
         """Return the value as one JSON text that keeps every limit."""
-        text = None
-        if type(value) is dict and len(value) <= self._few:
-            # What `PlainValues` does, for what most calls take and return: a few short leaves.
-            harmless, short = self.masker.names.harmless, SHORT
-            copy = value.copy()
-            for key, item in copy.items():
-                if type(key) is not str or key not in harmless:
-                    break
-                kind = type(item)
-                if kind is str:
-                    if len(item) > short:
-                        break
-                elif kind is int:
-                    if item > LARGEST:
-                        break
-                elif item is not None and kind is not bool:
-                    break
-            else:
-                try:
-                    if len(copy) <= self._few:  # no other thread has added to it
-                        text = orjson.dumps(copy).decode()
-                except orjson.JSONEncodeError:  # a lone surrogate, or a number that is too small
-                    text = None
-        if text is None and self.plain is not None:
-            text = self.plain.text_of(value)
+        plain = self.plain
+        if plain is not None:
+            text = self.small.text_of(value)
+            if text is not None:
+                return text
+            text = plain.text_of(value)
+        else:
+            text = None
         if text is None:
             return self._walked(value, scan=False)
         masker = self.masker

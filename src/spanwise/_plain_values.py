@@ -30,7 +30,7 @@ _CHARACTERS_OF_ONE = 128  # of a long text, that weigh as much as one value
 LARGEST: Final = 2**63 - 1  # of 64 bits
 _SMALLEST: Final = -(2**63)
 _BYTES_OF_ONE = 8  # that the walk takes of its budget for a value, at most, beside its text
-_ROOM_OF_ONE = 32  # bytes for which a value counts where room is for both bytes and values
+ROOM_OF_ONE: Final = 32  # bytes for which a value counts where room is for both bytes and values
 RUN: Final = 8  # more values than these are worth a look whether all are of one kind
 
 _Copy = tuple[Any, int, int]  # a copy; how many values it weighs; into how many parts a limit fell
@@ -42,36 +42,37 @@ class PlainValues:
     Args:
         masker: says what is secret.
         limits: how much is kept.
+
+    Attributes:
+        room: bytes that nothing is cut within.
+        most: values.
+        deepest: containers inside each other.
+        short: characters of a string that is not worth a look of its own.
     """
 
-    __slots__ = (*("_deepest", "_harmless", "_longest", "_masker", "_most", "_room", "_short"),)
+    __slots__ = ("_harmless", "_longest", "_masker", "deepest", "most", "room", "short")
 
     def __init__(self, masker: Masker, limits: Limits) -> None:
         self._masker = masker
         self._harmless = masker.names.harmless
         # With less than this no share that the walk deals out is used up: it would cut nothing.
         characters = limits.characters or limits.bytes
-        self._room = min(limits.bytes, characters, _ROOM_OF_ONE * limits.nodes)
-        self._most = min(_MOST, limits.items)
-        self._deepest = min(_DEEPEST, limits.depth)
+        self.room = min(limits.bytes, characters, ROOM_OF_ONE * limits.nodes)
+        self.most = min(_MOST, limits.items)
+        self.deepest = min(_DEEPEST, limits.depth)
         self._longest = limits.string
-        self._short = min(SHORT, limits.string)
-
-    def holds(self, leaves: int) -> bool:
-        """Return whether there is room for so many leaves, each as long as a short one may be."""
-        longest = 6 * (LONGEST_KEY + SHORT) + _ROOM_OF_ONE  # bytes, all of them escaped
-        return self._short == SHORT and leaves <= self._most and leaves * longest <= self._room
+        self.short = min(SHORT, limits.string)
 
     def text_of(self, value: Any) -> str | None:
         """Return the JSON text that the walk would make of the value, or None if it must."""
         kind = type(value)
         if kind is dict:
-            found = self._mapping(value, 0, self._most)
+            found = self._mapping(value, 0, self.most)
         elif kind is str:
-            weight = self._weight(value) if len(value) > self._short else 1
+            weight = self._weight(value) if len(value) > self.short else 1
             found = (value, weight, 1) if weight else None
         elif kind is list or kind is tuple:
-            found = self._sequence(value, 0, self._most)
+            found = self._sequence(value, 0, self.most)
         else:
             found = (value, 1, 1) if value is None else None
         if found is None:
@@ -81,7 +82,7 @@ class PlainValues:
             data = dumps(copy)
         except JSONEncodeError:  # a lone surrogate
             return None
-        if (len(data) + _ROOM_OF_ONE * (weight + 2)) * parts > self._room:
+        if (len(data) + ROOM_OF_ONE * (weight + 2)) * parts > self.room:
             return None
         return data.decode()
 
@@ -100,7 +101,7 @@ class PlainValues:
             None if the walk must look at it, or would cut it.
         """
         look = self._mapping if type(value) is dict else self._sequence
-        found = look(value, self._deepest - 1, min(self._most, nodes))
+        found = look(value, self.deepest - 1, min(self.most, nodes))
         if found is None:
             return None
         copy, weight, parts = found
@@ -117,12 +118,12 @@ class PlainValues:
         return copy, data
 
     def _mapping(self, value: dict[Any, Any], depth: int, most: int) -> _Copy | None:
-        if len(value) > most or depth >= self._deepest:
+        if len(value) > most or depth >= self.deepest:
             return None
         copy = value.copy()
         weight = len(copy)  # another thread may have changed it
         large = 0
-        harmless, short = self._harmless, self._short
+        harmless, short = self._harmless, self.short
         nested: list[str] | None = None
         is_telling = holds_content = False
         for key, item in copy.items():
@@ -179,14 +180,14 @@ class PlainValues:
 
     def _sequence(self, value: Any, depth: int, most: int) -> _Copy | None:
         length = len(value)
-        if length > most or depth >= self._deepest:
+        if length > most or depth >= self.deepest:
             return None
         copy = list(value)
         length = weight = len(copy)  # another thread may have changed it
         if length > RUN and are_numbers(copy):
             return copy, length, 1  # what half of the room does not hold, the other half does
         parts = 1
-        short = self._short
+        short = self.short
         for position, item in enumerate(copy):
             kind = type(item)
             if kind is str:

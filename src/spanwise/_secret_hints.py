@@ -38,6 +38,9 @@ _PASS = pattern(rf"requirepass|{_PASS_ENDS}")
 _PW = pattern(rf"(?<![a-z])pw{_NAMED}")
 # In a shorter text it is quicker to look for every hint.
 _SHORT = 2048
+# In the JSON text of a value: what may be a name of a secret with others beside it, an argument of
+# a command, or a number that is too large.
+_LOOKED_AT: Final = r"(?i-u:pass|pw)|[\[,]\x22-|[0-9]{19}"
 # The two signs that become an ASCII letter in small letters; the second has a dot behind it then.
 _KELVIN: Final = r"\x{212A}"
 _DOTTED: Final = r"\x{130}"
@@ -104,7 +107,11 @@ class Hints:
     Attributes:
         search: says whether any hint is in a text; of a text that is not ASCII it may say no
             where `are_missed_in` says yes.
+        tells_something: says whether any hint is in the JSON text of a value, or anything for
+            which its names and items have to be looked at; None as long as there is no automaton.
     """
+
+    tells_something: Callable[[str], bool] | None = None
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self._names = names
@@ -126,7 +133,10 @@ class Hints:
 
     def prepare(self) -> None:
         """Make the automaton, and search by it from now on."""
-        self.search = _automaton(self._names) or self.occur_one_by_one
+        expression = _expression(self._names)
+        self.search = _automaton(expression) or self.occur_one_by_one
+        if self.search != self.occur_one_by_one and all(map(_is_as_in_json, self._names)):
+            self.tells_something = _automaton(f"{expression}|{_LOOKED_AT}")
 
     def _search_for_now(self, text: str) -> bool:
         """Search one by one until an automaton pays: to load it takes some milliseconds."""
@@ -168,20 +178,19 @@ def has_program(text: str) -> bool:
     return False
 
 
-def _automaton(names: tuple[str, ...]) -> Callable[[str], bool] | None:
-    """Return a search for all hints but those of other alphabets, or None where there is none."""
+def _automaton(expression: str) -> Callable[[str], bool] | None:
+    """Return a search for what an expression matches, or None where there is none."""
     try:
         # Not before it is needed: an import, and a few calls, are to stay light.
         from pydantic_core import SchemaValidator
 
-        pattern = _expression(names)
-        return SchemaValidator({"type": "str", "pattern": pattern}).isinstance_python
+        return SchemaValidator({"type": "str", "pattern": expression}).isinstance_python
     except Exception:  # noqa: BLE001 - not installed, or too many names: it is the slow way then
         return None
 
 
 def _expression(names: tuple[str, ...]) -> str:
-    """Return all hints as one expression, in the syntax of Rust's `regex`."""
+    """Return all hints but those of other alphabets as one expression, as Rust's `regex` has it."""
     hints = sorted({*_ALONE, *(hint for group in _GROUPS_TO_ASK for hint, _ in group.shapes)})
     programs = [_literal(program) for program in _PROGRAMS if "-" not in program]
     program = f"(?:{'|'.join(programs)})"
@@ -196,6 +205,11 @@ def _expression(names: tuple[str, ...]) -> str:
             f"(?s:-.*{program}|{program}.*-)",
         ]
     )
+
+
+def _is_as_in_json(name: str) -> bool:
+    """Return whether a name stands in JSON as it is, and the automaton looks for it."""
+    return name.isascii() and name.isprintable() and not {'"', "\\"} & {*name}
 
 
 def _literal(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import random
 import threading
+import uuid
 from typing import Any
 
 import orjson
@@ -14,6 +15,9 @@ from hypothesis import strategies as st
 
 from spanwise._encoding import Encoder, Limits
 from spanwise._masking import Masker
+from spanwise._plain_values import PlainValues
+from spanwise._secret_names import Verdict
+from spanwise._small_values import SmallValues
 
 # The fixtures of conftest.py set up nothing that one example could leave to the next.
 quick = settings(
@@ -50,6 +54,7 @@ names = st.text(max_size=4) | st.sampled_from(
         *("a", "question", "role", "content", "tool_call_id", "name", "key", "value", "values"),
         *("data", "kind", "pass", "user", "token", "max_tokens", "tokens", "password", "on_send"),
         *("send_message", "k" * 256, "k" * 257, "\ud800", "é", "Kunde", "-p", "$truncated"),
+        *('quo"ted', "back\\slash", "db_pass_1", "sql pw", 'k"' * 150, "label", "stringData"),
     ]
 )
 leaves = (
@@ -58,6 +63,7 @@ leaves = (
     | st.booleans()
     | st.integers()
     | st.sampled_from([2**63 - 1, 2**63, -(2**63), -(2**63) - 1, 2**64 - 1, 10**400])
+    | st.sampled_from([10**18 - 1, 10**18, -(10**18)])
     | st.floats()
 )
 values = st.recursive(
@@ -84,7 +90,15 @@ all_limits = st.just(Limits()) | st.builds(
     nodes=st.integers(1, 300),
     depth=st.integers(1, 12),
 )
-maskers = st.sampled_from([Masker(), Masker(["Kunde", "content"]), Masker(strict=True)])
+MASKERS = [
+    Masker(),
+    Masker(["Kunde", "content"]),
+    Masker(strict=True),
+    Masker(['quo"ted', "back\\slash"]),
+]
+for each in MASKERS:
+    each.hints.prepare()
+maskers = st.sampled_from(MASKERS)
 
 
 @quick
@@ -110,6 +124,8 @@ def test_a_value_has_the_text_that_the_walk_makes(
         encoder = Encoder(masker, limits)
         found = encoder.dumps(value)
         assert encoder.plain is not None
+        small = encoder.small.text_of(value)
+        assert small is None or expected == small
         # What is plain is as it was; what has plain parts may be cut elsewhere, if it is cut.
         if encoder.plain.text_of(value) is not None or not (is_cut(expected) or is_cut(found)):
             assert expected == found
@@ -144,13 +160,77 @@ def test_what_does_not_fit_may_say_of_what_does_that_it_is_secret() -> None:
 def test_an_ordinary_value_is_not_walked(value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Messages, prompts, numbers and answers are written as they are."""
     monkeypatch.setattr(Encoder, "_walked", None)
+    monkeypatch.setattr(SmallValues, "text_of", lambda self, value: None)
     assert orjson.dumps(value).decode() == Encoder().dumps(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "fine, thanks",
+        "schön",
+        {},
+        {"question": "why?", "limit": 5, "filters": {"year": 2024, "open": True}},
+        {"text": LONG * 12, "hits": [{"id": 1, "score": 0.5}, {"id": 2, "score": 0.25}]},
+        [1, 2.5, False, {"a": ("b", None)}],
+        {"k" * 256: 1},
+    ],
+    ids=repr,
+)
+def test_a_few_short_values_are_not_copied(value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are what most calls take and return."""
+    monkeypatch.setattr(PlainValues, "text_of", None)
+    assert orjson.dumps(value).decode() == Encoder(MASKERS[0]).dumps(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"a": float("nan")},
+        {"a": [float("inf")]},
+        {"a": 2**63},
+        {"a": "sk-a1b2c3d4e5f6g7h8i9j0"},
+        {"password": "x"},
+        {"db_pass_1": "hunter2"},
+        {"name": "token", "value": "hunter2"},
+        ["password", "hunter2"],
+        {"argv": ["-p", "hunter2"]},
+        {"k" * 257: 1},
+        {"a": {"k" * 257: 1}},
+        {"a": Verdict.SAFE},
+        {"a": uuid.UUID(int=1)},
+        {"a": b"x"},
+        {1: 2},
+        {"a": "x" * 257},
+        {"a": [[[[1]]]]},
+        {"a": [1] * 300},
+        {"a": "\ud800"},
+    ],
+    ids=lambda value: repr(value)[:60],
+)
+def test_whatever_needs_a_look_is_not_small(value: Any) -> None:
+    """What may be secret, is cut, or is of a type of its own."""
+    encoder = Encoder(MASKERS[0])
+    assert encoder.small.text_of(value) is None
+    walking = Encoder(MASKERS[0])
+    walking.plain = None
+    assert walking.dumps(value) == encoder.dumps(value)
+
+
+def test_nothing_is_small_that_a_name_of_the_program_s_may_be_in_unseen() -> None:
+    """A name that JSON writes otherwise is not found in the text."""
+    for name in ('quo"ted', "back\\slash", "geheimnİs", "tab\t"):
+        encoder = Encoder(Masker([name]))
+        encoder.masker.hints.prepare()
+        assert encoder.small.text_of({"a": 1}) is None
+        assert "hunter2" not in encoder.dumps({f"my {name}": "hunter2"})
 
 
 def test_a_value_that_another_thread_changes_is_written_within_the_limits() -> None:
     """What is looked at is what is written, and nothing is raised."""
     inner: list[Any] = ["a"]
-    value: dict[str, Any] = {"a": inner, "b": {"c": 1}}
+    value: dict[str, Any] = {"a": inner, "b": {"c": 1}}  # small, now and then
     limits = Limits(bytes=4000, items=50)
     is_done = threading.Event()
 
@@ -168,7 +248,7 @@ def test_a_value_that_another_thread_changes_is_written_within_the_limits() -> N
     thread = threading.Thread(target=change)
     thread.start()
     try:
-        encoder = Encoder(limits=limits)
+        encoder = Encoder(MASKERS[0], limits)
         for _ in range(300):
             text = encoder.dumps(value)
             assert len(text.encode()) <= limits.bytes

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -77,6 +79,48 @@ def test_one_automaton_finds_what_a_search_for_each_hint_finds(
     assert hints.occur_one_by_one(padded) == hints.occur_in(padded)
 
 
+MASKERS = [Masker(), Masker(strict=True), Masker(["kunde"])]
+parts = st.sampled_from(
+    sorted(
+        {
+            *_secret_patterns.NAME_HINTS,
+            *_secret_patterns.SECRET_WORDS,
+            *_secret_patterns.HARMLESS_WORDS,
+            *_secret_patterns.COUNTING_WORDS,
+            *_secret_patterns.RELATIVE_NAMES,
+            *_secret_patterns.LABEL_NAMES,
+            *_secret_patterns.USER_NAMES,
+            *("kunde", "pass", "pw", "db", "x", "1"),
+        }
+    )
+)
+words = st.builds(
+    lambda some, between, write: between.join(map(write, some)),
+    st.lists(parts, min_size=1, max_size=3),
+    st.sampled_from(["", "_", "-", " ", ".", "\n"]),
+    st.sampled_from([str, str.title, str.upper]),
+)
+entries = st.dictionaries(
+    words | parts, words | st.sampled_from(["Secret", "x1y2z3", 5, {"a": "b"}]), max_size=4
+)
+items = st.lists(words | st.sampled_from(["-p", "-x", "--api-key", 5]), max_size=3)
+
+
+@quick
+@given(entries | items, st.sampled_from(MASKERS))
+def test_the_text_of_a_value_tells_of_every_name_that_hides_something(
+    value: dict[str, Any] | list[Any], masker: Masker
+) -> None:
+    """Alone, beside others, as a pair, among the arguments of a command."""
+    if type(value) is dict:
+        hidden: Any = masker.hidden_entries(list(value.items()))
+    else:
+        hidden = masker.hidden_items(value)
+    masker.hints.prepare()
+    assert masker.hints.tells_something is not None
+    assert not hidden or masker.hints.tells_something(orjson.dumps(value).decode())
+
+
 def test_only_two_letters_of_other_alphabets_become_ascii_in_small_letters() -> None:
     """The dotted I has a dot behind it then: only the last letter of a name can be one."""
     found = [c for c in map(chr, range(0x80, 0x110000)) if any(map(str.isascii, c.lower()))]
@@ -96,6 +140,7 @@ def test_without_the_automaton_the_answers_are_the_same(
     slow.prepare()
     assert expected == slow.occur_in(text)
     assert slow.search == slow.occur_one_by_one
+    assert slow.tells_something is None
 
 
 def test_more_names_than_an_automaton_holds_are_looked_for_all_the_same() -> None:
