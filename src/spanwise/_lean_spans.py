@@ -280,6 +280,8 @@ class LeanSpan(_Span):
 
     def _put_one(self, key: str, value: Any) -> bool:
         """Set a plain value; return False, and do not, where it needs a closer look."""
+        if type(value) is list:
+            value = tuple(value)  # as the SDK keeps it
         if type(key) is not str or not key or not is_plain(value, self._limits):
             return False
         most = self._limits.max_span_attributes
@@ -318,6 +320,13 @@ def is_plain(value: Any, limits: SpanLimits) -> bool:
     if kind is str:
         longest = limits.max_span_attribute_length
         return longest is None or len(value) <= longest
+    if kind is tuple:  # of texts, as lists of reasons and the like are
+        if limits.max_span_attribute_length is not None:
+            return False
+        for item in value:  # noqa: SIM110 - a plain loop is faster
+            if type(item) is not str:
+                return False
+        return True
     return kind is int or kind is bool or kind is float
 
 

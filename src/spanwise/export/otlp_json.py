@@ -217,7 +217,9 @@ def _line(record: Record, behind: bytes, dumps: Callable[[Any], bytes]) -> bytes
     ]
     for key, value in record.attributes.items():
         name = key if type(key) is str else _key(key)
-        if type(value) is not str:
+        if type(value) is int and -LARGEST_INT < value < LARGEST_INT:
+            pieces += (_starts[name], b'{"intValue":"%d"}},' % value)
+        elif type(value) is not str:
             pieces += (_starts[name], dumps(_value(value, 0)), b"},")
         elif len(value) < _LONGEST_TEXT and name not in _VARYING:
             pieces.append(_short_texts[name, value])

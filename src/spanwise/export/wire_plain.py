@@ -14,7 +14,6 @@ from typing import Any, Final
 from orjson import loads
 
 from spanwise.export import protobuf
-from spanwise.export.protobuf import varint
 
 _SPAN: Final = re.compile(
     rb'\{"traceId":"(?!0{32})([0-9a-f]{32})","spanId":"(?!0{16})([0-9a-f]{16})"'
@@ -27,6 +26,7 @@ _SPAN: Final = re.compile(
 _BETWEEN: Final = b'}},{"key":'
 _TEXT: Final = b',"value":{"stringValue":'
 _LONGEST: Final = 160  # bytes of an attribute, or of a key, that is remembered
+_LARGEST_LENGTH: Final = 16_384  # likewise
 _ATTRIBUTES: Final = b"\x4a"
 _PARENT: Final = b"\x22\x08"
 _KINDS: Final = {b"%d" % kind: bytes((kind,)) for kind in range(1, 6)}
@@ -41,16 +41,14 @@ def span_bytes(span: bytes) -> bytes | None:
         return None
     trace_id, span_id, parent, flags, name, kind, start, end, said = found.groups()
     try:
-        attributes = b"" if said is None else _attributes(said)
-    except ValueError:  # a value of others around it, or no JSON at all
-        return None
-    if attributes is None:
+        attributes = b"" if said is None else b"".join(map(_attribute, said.split(_BETWEEN)))
+    except ValueError:  # one around others was split, or it is no JSON at all
         return None
     return b"\x0a\x10%b\x12\x08%b%b*%b%b0%b%b%b\x7a\x00\x85\x01%b" % (
         unhexlify(trace_id),
         unhexlify(span_id),
         b"" if parent is None else _PARENT + unhexlify(parent),
-        varint(len(name)),
+        _varints[len(name)],
         name,
         _KINDS[kind],
         _pack_times(0x39, int(start), 0x41, int(end)),
@@ -59,43 +57,26 @@ def span_bytes(span: bytes) -> bytes | None:
     )
 
 
-def _attributes(said: bytes) -> bytes | None:
-    """Return the attributes of a span; None where they are no list of them.
+class _Attributes(dict[bytes, bytes]):
+    """Attributes by what their lines say of them, without what stands between any two."""
 
-    Args:
-        said: what stands between the first name and the end of the last value.
-    """
-    pieces = said.split(_BETWEEN)
-    known = _known
-    for position, piece in enumerate(pieces):
-        made = known.get(piece)
-        if made is None:
-            made = _attribute(piece)
-            if made is None:
-                return None
-        pieces[position] = made
-    return b"".join(pieces)
-
-
-def _attribute(piece: bytes) -> bytes | None:
-    key, is_text, written = piece.partition(_TEXT)
-    if is_text:
-        begun = _starts[key]
-        text = loads(written)
-        if begun is None or type(text) is not str:
-            return None
-        utf8 = text.encode()
-        length = varint(len(utf8))
-        size = len(begun) + 1 + len(length) + len(utf8)
-        content = varint(1 + len(length) + len(utf8))
-        parts = (_ATTRIBUTES, varint(size + len(content)), begun, content, b"\x0a", length, utf8)
-        made = b"".join(parts)
-    else:
-        item = loads(b'{"key":%b}}' % piece)
-        made = protobuf.attributes(_ATTRIBUTES, [item])
-    if len(piece) <= _LONGEST:
-        protobuf.remember(_known, piece, made)
-    return made
+    def __missing__(self, piece: bytes) -> bytes:
+        key, is_text, written = piece.partition(_TEXT)
+        if is_text:
+            text = loads(written)
+            begun = _starts[key]
+            if type(text) is not str or begun is None:
+                raise ValueError("no text")
+            utf8 = text.encode()
+            length = _varints[len(utf8)]
+            size = _varints[1 + len(length) + len(utf8)]
+            whole = len(begun) + len(size) + 1 + len(length) + len(utf8)
+            made = b"".join((_ATTRIBUTES, _varints[whole], begun, size, b"\x0a", length, utf8))
+        else:
+            made = protobuf.attributes(_ATTRIBUTES, [loads(b'{"key":%b}}' % piece)])
+        if len(piece) <= _LONGEST:
+            protobuf.remember(self, piece, made)
+        return made
 
 
 class _Starts(dict[bytes, Any]):
@@ -109,5 +90,15 @@ class _Starts(dict[bytes, Any]):
         return start
 
 
-_known: dict[bytes, bytes] = {}
-_starts = _Starts()
+class _Varints(dict[int, bytes]):
+    """Lengths as the protocol writes them."""
+
+    def __missing__(self, length: int) -> bytes:
+        made = protobuf.varint(length)
+        if length < _LARGEST_LENGTH:
+            self[length] = made
+        return made
+
+
+_starts, _varints = _Starts(), _Varints()
+_attribute = _Attributes().__getitem__

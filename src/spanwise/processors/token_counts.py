@@ -155,7 +155,9 @@ def _counted(record: Record) -> Counted:
 
 def _is_told(opened: OpenSpan, told: Counted) -> bool:
     """Return whether work below, or an ended span above, told the tokens of such a span."""
-    if repeats(told, [(kind, tokens) for (kind, _), tokens in list(opened.told.items())]):
+    if opened.told and repeats(
+        told, [(kind, tokens) for (kind, _), tokens in list(opened.told.items())]
+    ):
         return True
     for above in opened.all_above():
         outer = above.counted
