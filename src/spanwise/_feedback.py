@@ -11,10 +11,10 @@ from typing import Any
 from uuid import UUID
 
 from opentelemetry import trace as trace_api
-from opentelemetry.context import _RUNTIME_CONTEXT, Context
+from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan
 
-from spanwise import _guard, _identity, _messages, _operation, _state, semconv
+from spanwise import _contexts, _guard, _identity, _messages, _operation, _state, semconv
 from spanwise._plans import make_plan
 
 # Seconds may have any number of digits; a leap second is written as 60.
@@ -175,7 +175,7 @@ def _keep(
     answered = _messages.span_of(attributes.get(semconv.MESSAGE_ID))
     if answered is not None:
         context = trace_api.set_span_in_context(NonRecordingSpan(answered), context)
-    token = _RUNTIME_CONTEXT.attach(context)
+    token = _contexts.attach(context)
     try:
         observation = _operation.start(dataclasses.replace(plan, attributes=attributes))
         if observation is not None:

@@ -15,9 +15,9 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as context_api
-from opentelemetry.context import _RUNTIME_CONTEXT, Context
+from opentelemetry.context import Context
 
-from spanwise import _guard, _state, semconv
+from spanwise import _contexts, _guard, _state, semconv
 from spanwise._raw_fields import mro_of
 
 if TYPE_CHECKING:
@@ -143,13 +143,13 @@ def leave(token: Any, key: str, entered: object) -> None:
     """
     try:
         # Not context.detach(): that logs an error before it could be caught.
-        _RUNTIME_CONTEXT.detach(token)
+        _contexts.detach(token)
     except Exception:  # noqa: BLE001 - the block was entered in another contextvars.Context
         # As where every step of a generator is a task of its own. Its shell brought the block's
         # context here, so the one from before the block is the right one here as well.
         before = getattr(token, "old_value", None)
-        if _RUNTIME_CONTEXT.get_current().get(key) is entered:
-            _RUNTIME_CONTEXT.attach(before if isinstance(before, Context) else Context())
+        if _contexts.get_current().get(key) is entered:
+            _contexts.attach(before if isinstance(before, Context) else Context())
         else:
             _state.count("contexts_not_detached")
 
@@ -157,7 +157,7 @@ def leave(token: Any, key: str, entered: object) -> None:
 def give_back(token: Any) -> None:
     """Give back the context from before a block that could not be left as it should."""
     try:
-        _RUNTIME_CONTEXT.detach(token)
+        _contexts.detach(token)
     except Exception:  # noqa: BLE001, S110 - it had been given back already
         pass
 
@@ -203,9 +203,9 @@ class identify:  # noqa: N801 - reads as `with spanwise.identify(user=...):`
 
     def __enter__(self) -> identify:
         try:
-            context = _RUNTIME_CONTEXT.get_current()
+            context = _contexts.get_current()
             scope = Scope(current_scope(context), self._attributes)
-            self._entered[scope] = _RUNTIME_CONTEXT.attach(with_scope(scope, context))
+            self._entered[scope] = _contexts.attach(with_scope(scope, context))
         except Exception as fault:  # noqa: BLE001 - ours: the block runs as without us
             _guard.swallow("identify", fault)
         return self
@@ -218,7 +218,7 @@ class identify:  # noqa: N801 - reads as `with spanwise.identify(user=...):`
     ) -> None:
         token = None
         try:
-            scope = current_scope(_RUNTIME_CONTEXT.get_current())
+            scope = current_scope(_contexts.get_current())
             token = self._entered.pop(scope, None)
             if token is None and self._entered:  # something inside was entered and never left
                 scope, token = self._entered.popitem()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry import trace as trace_api
 from opentelemetry.attributes import BoundedAttributes
-from opentelemetry.context import _RUNTIME_CONTEXT, Context
+from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Tracer
 from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
@@ -20,7 +20,7 @@ from opentelemetry.trace.propagation import _SPAN_KEY
 from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 from opentelemetry.util.types import Attributes
 
-from spanwise import _guard, _ids, _state
+from spanwise import _contexts, _guard, _ids, _state
 from spanwise._lean_spans import (
     LeanSpan,
     are_plain,
@@ -156,7 +156,7 @@ class LeanTracer(Tracer):
         runtime = _state.runtime
         if runtime is not None and runtime.sampler is not None:
             return None
-        around = _RUNTIME_CONTEXT.get_current() if context is None else context
+        around = _contexts.get_current() if context is None else context
         above = around.get(_SPAN_KEY)
         if type(above) is LeanSpan:
             parent: SpanContext | None = above._context

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
-from opentelemetry.context import _RUNTIME_CONTEXT, Context
+from opentelemetry.context import Context
 from opentelemetry.trace import Span, StatusCode
 
-from spanwise import _exceptions, _guard, _identity, _messages, _state, semconv
+from spanwise import _contexts, _exceptions, _guard, _identity, _messages, _state, semconv
 from spanwise._hooks import NO_HOOKS, Hooks
 from spanwise._usage import usage_attributes
 
@@ -291,13 +291,13 @@ class Observation:
     def attach(self) -> None:
         """Make the observation the current one, with the context that it had when it left off."""
         if self._context is not None:
-            self._token = _RUNTIME_CONTEXT.attach(self._context)
+            self._token = _contexts.attach(self._context)
 
     def detach(self, *, keep: bool = False) -> None:
         """Give the caller's context back; `keep` what is current for the next `attach`."""
         # Without `keep` this is the end: the context refers to the observation, and the circle
         # would leave both to the garbage collector.
-        self._context = _RUNTIME_CONTEXT.get_current() if keep else None
+        self._context = _contexts.get_current() if keep else None
         token = self._token
         if token is not None:
             _identity.leave(token, OBSERVATION, self)
@@ -311,7 +311,7 @@ NO_OBSERVATION = Observation(NO_PLAN, None, trace_api.INVALID_SPAN, None)
 def current() -> Observation:
     """Return the innermost open observation, or one that does nothing."""
     try:
-        found = _RUNTIME_CONTEXT.get_current().get(OBSERVATION)
+        found = _contexts.get_current().get(OBSERVATION)
         return found if isinstance(found, Observation) else NO_OBSERVATION
     except Exception as error:  # noqa: BLE001 - ours: the caller asked for something to talk to
         _guard.swallow("current", error)
@@ -321,7 +321,7 @@ def current() -> Observation:
 def current_interaction() -> Observation:
     """Return the interaction that is open, from any depth below it, or one that does nothing."""
     try:
-        scope = _identity.current_scope(_RUNTIME_CONTEXT.get_current())
+        scope = _identity.current_scope(_contexts.get_current())
         found = scope.interaction if scope is not None else None
         return found if found is not None else NO_OBSERVATION
     except Exception as error:  # noqa: BLE001 - ours: the caller asked for something to talk to

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
-from opentelemetry.context import _RUNTIME_CONTEXT, Context
+from opentelemetry.context import Context
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, TraceFlags
 from opentelemetry.trace.propagation import _SPAN_KEY
 
-from spanwise import _guard, _identity, _messages, _state, semconv
+from spanwise import _contexts, _guard, _identity, _messages, _state, semconv
 from spanwise._calls import Call, with_call
 from spanwise._hooks import FAILED
 from spanwise._hooks import run as run_hook
@@ -68,7 +68,7 @@ def start(
         _guard.swallow("operation.start", error)
         observation = _unrecorded() if plan.suspends else None
     if observation is not None:
-        observation._token = _RUNTIME_CONTEXT.attach(observation._context)  # type: ignore[arg-type]
+        observation._token = _contexts.attach(observation._context)  # type: ignore[arg-type]
     return observation
 
 
@@ -193,7 +193,7 @@ def abandon(
 def step_back(observation: Observation | None, fault: Exception) -> None:
     """Give the caller's context back where `detach` failed, keeping the generator's own."""
     if observation is not None and observation._token is not None:
-        observation._context = _RUNTIME_CONTEXT.get_current()
+        observation._context = _contexts.get_current()
         token, observation._token = observation._token, None
         _identity.give_back(token)
     _guard.swallow("shell.step", fault)
@@ -207,7 +207,7 @@ def _start(
     trace_id: int | None,
     start_time_ns: int | None,
 ) -> Observation | None:
-    context = _RUNTIME_CONTEXT.get_current()
+    context = _contexts.get_current()
     made = plan.prepared
     if made is None or made.runtime is not runtime:
         made = prepared(plan, runtime)
@@ -396,7 +396,7 @@ def _left_out(plan: Plan, trace_id: int, context: Context) -> Observation:
 def _unrecorded() -> Observation:
     """Return what keeps the context of a generator apart from its caller's, and nothing else."""
     holder = Observation(NO_PLAN, None, trace_api.INVALID_SPAN, None)
-    holder._context = _RUNTIME_CONTEXT.get_current()
+    holder._context = _contexts.get_current()
     return holder
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 from opentelemetry import baggage
 from opentelemetry import trace as trace_api
-from opentelemetry.context import _RUNTIME_CONTEXT, Context
+from opentelemetry.context import Context
 
-from spanwise import _guard, semconv
+from spanwise import _contexts, _guard, semconv
 from spanwise._identity import Scope, attribute_value, current_scope, with_scope
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def inject(
     try:
         from opentelemetry import propagate
 
-        context = _RUNTIME_CONTEXT.get_current()
+        context = _contexts.get_current()
         propagate.get_global_textmap().inject(written, context)
         _trace_context().inject(written, context)
         if identity:
@@ -97,7 +97,7 @@ class extract:  # noqa: N801 - reads as `with spanwise.extract(headers):`
     def __enter__(self) -> extract:
         try:
             context = _read(self._carrier, with_identity=self._identity)
-            self._tokens.append(_RUNTIME_CONTEXT.attach(context))
+            self._tokens.append(_contexts.attach(context))
         except Exception as error:  # noqa: BLE001 - the block begins a trace of its own
             _guard.swallow("extract", error)
         return self
@@ -110,7 +110,7 @@ class extract:  # noqa: N801 - reads as `with spanwise.extract(headers):`
     ) -> None:
         if self._tokens:
             try:
-                _RUNTIME_CONTEXT.detach(self._tokens.pop())
+                _contexts.detach(self._tokens.pop())
             except Exception as fault:  # noqa: BLE001 - ours: the block is over
                 _guard.swallow("extract", fault)
 
@@ -121,12 +121,12 @@ def adopt_parent(variable: str | None) -> None:
     Args:
         variable: what `PARENT_VARIABLE` holds.
     """
-    context = _RUNTIME_CONTEXT.get_current()
+    context = _contexts.get_current()
     if not variable or trace_api.get_current_span(context).get_span_context().is_valid:
         return
     found = _trace_context().extract({"traceparent": variable}, context)
     if trace_api.get_current_span(found).get_span_context().is_valid:
-        _RUNTIME_CONTEXT.attach(found)
+        _contexts.attach(found)
     else:
         _guard.warn(PARENT_VARIABLE, f"{PARENT_VARIABLE} is no traceparent and is ignored")
 
@@ -134,7 +134,7 @@ def adopt_parent(variable: str | None) -> None:
 def _read(carrier: Mapping[str, str], *, with_identity: bool) -> Context:
     from opentelemetry import propagate
 
-    context = _RUNTIME_CONTEXT.get_current()
+    context = _contexts.get_current()
     fields = {name.lower(): value for name, value in carrier.items() if isinstance(name, str)}
     found = propagate.get_global_textmap().extract(fields, context)
     found = _trace_context().extract(fields, found)

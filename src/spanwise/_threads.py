@@ -18,9 +18,9 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 import wrapt
-from opentelemetry.context import _RUNTIME_CONTEXT, Context
+from opentelemetry.context import Context
 
-from spanwise import _guard
+from spanwise import _contexts, _guard
 
 _POOL_WORKER = pool_module._worker
 # By name: the modules are imported by those who use them.
@@ -90,7 +90,7 @@ def _start(wrapped: Callable[[], None], thread: Any, args: Any, kwargs: Any) -> 
 
 def _prepare(thread: Any) -> None:
     """Have the thread's `run` begin in the context of now."""
-    context = _RUNTIME_CONTEXT.get_current()
+    context = _contexts.get_current()
     own = vars(thread)
     target = own.get("_target")
     if getattr(target, "__module__", None) == _OTHER_POOLS:
@@ -152,7 +152,7 @@ def _hand_over(wrapped: Callable[..., Any], pool: Any, args: Any, kwargs: Any) -
 
 def _in_context_of_now(args: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return the arguments with the function, the first of them, bound to the current context."""
-    context = _RUNTIME_CONTEXT.get_current()
+    context = _contexts.get_current()
     return (functools.partial(_run, context, args[0]), *args[1:]) if context else args
 
 
@@ -165,7 +165,7 @@ def _is(pool: Any, module: str, name: str) -> bool:
 def _run(context: Context, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     token = None
     try:
-        token = _RUNTIME_CONTEXT.attach(context)
+        token = _contexts.attach(context)
     except Exception as error:  # noqa: BLE001 - ours: the job runs all the same
         _guard.swallow("threads.run", error)
     try:
@@ -173,6 +173,6 @@ def _run(context: Context, function: Callable[..., Any], *args: Any, **kwargs: A
     finally:
         if token is not None:
             try:
-                _RUNTIME_CONTEXT.detach(token)
+                _contexts.detach(token)
             except Exception as error:  # noqa: BLE001 - ours: the job is done
                 _guard.swallow("threads.run", error)

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from time import monotonic, sleep
 from typing import Final
 
-from opentelemetry.context import _RUNTIME_CONTEXT, Context
+from opentelemetry.context import Context
 
-from spanwise import _guard, _state
+from spanwise import _contexts, _guard, _state
 from spanwise._processes import PerProcess
 
 MOST_WAITING_BYTES: Final = 64 << 20
@@ -204,14 +204,14 @@ class Backlog:
         try:
             permit.extend(map(own.permits.pop, (-1,)))
             # The thread outlives the span that happens to be the first one that waits.
-            token = _RUNTIME_CONTEXT.attach(Context())
+            token = _contexts.attach(Context())
             try:
                 thread = threading.Thread(
                     target=self._run, args=(own,), name=f"spanwise-{self.kind}-disk", daemon=True
                 )
                 thread.start()
             finally:
-                _RUNTIME_CONTEXT.detach(token)
+                _contexts.detach(token)
         except IndexError:  # it runs, or another thread starts it just now
             pass
         except RuntimeError:  # at the exit no thread can be started any more

@@ -12,11 +12,11 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 
-from opentelemetry.context import _RUNTIME_CONTEXT, Context
+from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
-from spanwise import _guard, _state
+from spanwise import _contexts, _guard, _state
 from spanwise.export.readable import Readable
 from spanwise.export.record import Record
 
@@ -91,13 +91,13 @@ class BatchedSink:
         with self._lock:
             if self._transport is None:
                 # Its threads outlive the span that happens to be the first one sent.
-                token = _RUNTIME_CONTEXT.attach(Context())
+                token = _contexts.attach(Context())
                 try:
                     self._transport = _Transport(
                         _CountingExporter(self.exporter(), self._kind, self._target)
                     )
                 finally:
-                    _RUNTIME_CONTEXT.detach(token)
+                    _contexts.detach(token)
             return self._transport
 
 

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from time import monotonic, sleep
 
 from opentelemetry import context as context_api
-from opentelemetry.context import _RUNTIME_CONTEXT, _SUPPRESS_INSTRUMENTATION_KEY, Context
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context
 
-from spanwise import _guard, _state
+from spanwise import _contexts, _guard, _state
 from spanwise._processes import PerProcess
 from spanwise.export import policy, segments
 from spanwise.export.backlog import Backlog
@@ -143,7 +143,7 @@ class Drainer:
         except IndexError:  # another thread starts it just now
             return
         # The thread outlives the span that happens to be the first one.
-        token = _RUNTIME_CONTEXT.attach(Context())
+        token = _contexts.attach(Context())
         try:
             own.thread = threading.Thread(
                 target=self._run, args=(own,), name=f"spanwise-{self._courier.kind}", daemon=True
@@ -153,11 +153,11 @@ class Drainer:
             own.thread = None
             own.permits.append(None)
         finally:
-            _RUNTIME_CONTEXT.detach(token)
+            _contexts.detach(token)
 
     def _run(self, own: _Own) -> None:
         # Instrumentors of HTTP clients make spans of requests; ours are not the program's.
-        _RUNTIME_CONTEXT.attach(context_api.set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
+        _contexts.attach(context_api.set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
         try:
             while not own.is_done:
                 if own.is_idle:

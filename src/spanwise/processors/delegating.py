@@ -15,12 +15,12 @@ from typing import Any, Protocol, runtime_checkable
 
 from opentelemetry import trace as trace_api
 from opentelemetry.attributes import BoundedAttributes
-from opentelemetry.context import _RUNTIME_CONTEXT, Context
+from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.trace import SpanContext, TraceFlags
 
-from spanwise import _guard, _state, semconv
+from spanwise import _contexts, _guard, _state, semconv
 from spanwise._calls import call_of
 from spanwise._identity import Scope, current_scope
 from spanwise._lean_spans import LeanSpan
@@ -233,7 +233,7 @@ class DelegatingSpanProcessor(SpanProcessor):
 
     def _started(self, span: Span, parent_context: Context | None, wiring: Wiring) -> None:
         next(_state.spans_started)
-        context = parent_context if parent_context is not None else _RUNTIME_CONTEXT.get_current()
+        context = parent_context if parent_context is not None else _contexts.get_current()
         instrumentation = span.instrumentation_scope
         is_ours = instrumentation is not None and instrumentation.name == SCOPE_NAME
         above: SpanContext | None
@@ -249,7 +249,7 @@ class DelegatingSpanProcessor(SpanProcessor):
         if scope is None and parent_context is not None:
             # Started with a context of its own making, which may begin empty: of a request's first
             # span whoever is around its start knows who it is for, of all others their parent.
-            around = current_scope(_RUNTIME_CONTEXT.get_current())
+            around = current_scope(_contexts.get_current())
             scope = around if above is None or self._open.get(above.span_id) is None else None
         is_trace = attributes is not None and attributes.get(semconv.OBSERVATION_IS_TRACE) is True
         kept = True

@@ -15,9 +15,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from opentelemetry import context as context_api
-from opentelemetry.context import _RUNTIME_CONTEXT
 
-from spanwise import _guard, _identity
+from spanwise import _contexts, _guard, _identity
 from spanwise.instrumentation.langchain.gate import Gate
 from spanwise.instrumentation.langchain.runs import NODE_TAG, has_tag
 
@@ -82,7 +81,7 @@ class Frames:
         with _guard.guard("langchain.context"):
             context = self._gate.context_of(run_id)
             if context is not None:
-                return _RUNTIME_CONTEXT.attach(context)
+                return _contexts.attach(context)
         return None
 
     @_guard.guard("langchain.context")
@@ -179,7 +178,7 @@ class Frames:
 
     def _begun(self, started: Any) -> Any:
         with _guard.guard("langchain.context"):
-            retrieving = _RUNTIME_CONTEXT.get_current().get(_RETRIEVING)
+            retrieving = _contexts.get_current().get(_RETRIEVING)
             if isinstance(retrieving, list):
                 retrieving.append(started.run_id)
                 self._attach(started.run_id)
@@ -195,5 +194,5 @@ class Frames:
 
 @_guard.guard("langchain.context")
 def _attach_mark(started: list[Any]) -> Any:
-    marked = context_api.set_value(_RETRIEVING, started, _RUNTIME_CONTEXT.get_current())
-    return _RUNTIME_CONTEXT.attach(marked)
+    marked = context_api.set_value(_RETRIEVING, started, _contexts.get_current())
+    return _contexts.attach(marked)

@@ -14,10 +14,10 @@ from uuid import UUID
 
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
-from opentelemetry.context import _RUNTIME_CONTEXT, Context
+from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
-from spanwise import _guard, _identity, semconv
+from spanwise import _contexts, _guard, _identity, semconv
 from spanwise.instrumentation.langchain import details, runs
 from spanwise.instrumentation.langchain.handlers import INPUT, OUTPUT, Handler, write_content
 
@@ -121,7 +121,7 @@ class Gate:
             run_id = given["run_id"]
             parent_id = given.get("parent_run_id")
             above = self._open.get(parent_id) if parent_id is not None else None
-            current = _RUNTIME_CONTEXT.get_current()
+            current = _contexts.get_current()
             # In a thread or a task that LangChain lost sight of, the context still knows.
             is_root = above is None and current.get(_RUN) is None
             run = runs.read(event, args[0], given, is_root=is_root)
@@ -138,7 +138,7 @@ class Gate:
             if run.is_hidden:
                 opened.forwarded_id = above.forwarded_id if above is not None else None
                 return None
-            token = _RUNTIME_CONTEXT.attach(within)
+            token = _contexts.attach(within)
         except Exception as error:  # noqa: BLE001 - ours: the handler hears of the run as without us
             _guard.swallow("langchain.start", error)
         try:
@@ -223,7 +223,7 @@ class Gate:
             if not is_known and self._known.span(given["run_id"]) is None:
                 return None  # ended already, with what it belonged to
         # What the handler attaches or detaches is none of the caller's business.
-        token = _RUNTIME_CONTEXT.attach(_RUNTIME_CONTEXT.get_current())
+        token = _contexts.attach(_contexts.get_current())
         try:
             return self._originals[event](*args, **given)
         finally:
