@@ -15,6 +15,7 @@ from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, StatusCode
+from opentelemetry.trace.propagation import _SPAN_KEY
 
 from spanwise import _contexts, _exceptions, _guard, _identity, _messages, _state, semconv
 from spanwise._hooks import NO_HOOKS, Hooks
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 OBSERVATION = context_api.create_key("spanwise-observation")
 _UNSET: Any = object()
 _MOST_REASONS = 128
+_put = dict.__setitem__  # a Context lets nothing be set in it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +83,14 @@ class Observation:
 
     Every method may be called at any time, in any thread; after the end, or where nothing is
     recorded, it does nothing.
+
+    Args:
+        plan: what it is one of.
+        runtime: that records it; None where nothing is recorded.
+        span: its span.
+        scope: the identity that it is part of.
+        around: the context around it, where that of its body says no more than which span and
+            which observation are the current ones.
     """
 
     # What most have no more of than that; see `_operation` and `_stream` for who sets it.
@@ -95,11 +105,16 @@ class Observation:
         runtime: _state.Runtime | None,
         span: Span,
         scope: _identity.Scope | None,
+        around: Context | None = None,
     ) -> None:
         self._plan = plan
         self._runtime = runtime
         self._span = span
         self._scope = scope
+        if around is not None:  # the context in which its body runs says no more than which it is
+            self._context = own = Context(around)
+            _put(own, _SPAN_KEY, span)
+            _put(own, OBSERVATION, self)
 
     @property
     def name(self) -> str:
@@ -300,7 +315,10 @@ class Observation:
         self._context = _contexts.get_current() if keep else None
         token = self._token
         if token is not None:
-            _identity.leave(token, OBSERVATION, self)
+            try:
+                _contexts.detach(token)
+            except Exception:  # noqa: BLE001 - it was attached in another contextvars.Context
+                _identity.leave(token, OBSERVATION, self)
             self._token = None
 
 

@@ -35,7 +35,6 @@ _INPUT = semconv.OBSERVATION_INPUT
 _OUTPUT = semconv.OBSERVATION_OUTPUT
 _NONE: Mapping[str, Any] = {}
 _SAMPLED = int(TraceFlags.SAMPLED)
-_put = dict.__setitem__  # a Context lets nothing be set in it
 
 
 def start(
@@ -215,7 +214,10 @@ def _start(
     links: tuple[Link, ...] = ()
     above: Any = context.get(_SPAN_KEY)
     if above is None and trace_id is None:
-        if not (made.keeps_roots and FORCED not in context) and made.decides:
+        is_forced = FORCED in context
+        if made.decides and (is_forced or not made.keeps_roots):
+            if made.keeps_no_roots and not is_forced:
+                return _left_out(plan, None, context)
             trace_id = random_trace_id()
             if not runtime.sampling.keeps(trace_id, context):
                 return _left_out(plan, trace_id, context)
@@ -261,8 +263,9 @@ def _start(
         )
     if scope is not None and semconv.MESSAGE_ID in attributes:
         _remember(plan, attributes, span.get_span_context())
-    observation = Observation(plan, runtime, span, scope)
-    return _entered(observation, context) if made.enters else _in_context(observation, context)
+    if made.enters:
+        return _entered(Observation(plan, runtime, span, scope), context)
+    return Observation(plan, runtime, span, scope, context)
 
 
 def _decided(
@@ -379,18 +382,19 @@ def _set(span: Any, attributes: dict[str, Any], is_lean: bool) -> None:
             span.set_attributes(attributes)
 
 
-def _left_out(plan: Plan, trace_id: int, context: Context) -> Observation:
+def _left_out(plan: Plan, trace_id: int | None, context: Context) -> Observation:
     """Return an operation of a trace that is not kept; spans below it see that it is not."""
-    span = LeftOutSpan(trace_id)
+    span = LeftOutSpan()
+    if trace_id is not None:
+        span.trace_id = trace_id
     scope: _identity.Scope | None = context.get(SCOPE)  # type: ignore[assignment]  # our own key
     if scope is not None:
         identity = scope.attributes()
         if semconv.MESSAGE_ID in identity:
             _remember(plan, identity, span.get_span_context())
-    observation = Observation(plan, None, span, scope)
     if plan.opens_scope or plan.enter is not None:
-        return _entered(observation, context)
-    return _in_context(observation, context)
+        return _entered(Observation(plan, None, span, scope), context)
+    return Observation(plan, None, span, scope, context)
 
 
 def _unrecorded() -> Observation:
@@ -408,15 +412,6 @@ def _step_holder(parent: SpanContext, context: Context) -> Observation:
     holder = Observation(NO_PLAN, None, NonRecordingSpan(parent), None)
     holder._context = context
     return holder
-
-
-def _in_context(observation: Observation, context: Context) -> Observation:
-    """Give the observation the context in which its body runs."""
-    own = Context(context)
-    _put(own, _SPAN_KEY, observation._span)
-    _put(own, OBSERVATION, observation)
-    observation._context = own
-    return observation
 
 
 def _entered(observation: Observation, context: Context) -> Observation:

@@ -41,6 +41,7 @@ def _made(plan: Plan, runtime: Runtime) -> Prepared:
         keeps_result=keeps_output and hooks.process_output is None and not plan.capture_usage,
         is_trace=plan.attributes.get(semconv.OBSERVATION_IS_TRACE) is True,
         keeps_roots=not runtime.owns_provider or runtime.sampling.keeps_all(Context()),
+        keeps_no_roots=runtime.sampling.bound == 0,
         decides=runtime.owns_provider,
         enters=plan.opens_scope or plan.enter is not None,
     )

@@ -30,6 +30,7 @@ class Prepared:
         keeps_result: it is captured as it is, and nothing else is looked for in it.
         is_trace: the span stands for its trace, and is no observation.
         keeps_roots: every trace that begins with it is kept, unless it is forced out.
+        keeps_no_roots: none of them is kept, unless it is forced in.
         decides: whether such a trace is kept is decided before there is a span.
         enters: something more than the span is made current.
         texts: what sinks remember of it, each by a key of its own.
@@ -48,6 +49,7 @@ class Prepared:
     keeps_result: bool
     is_trace: bool
     keeps_roots: bool
+    keeps_no_roots: bool
     decides: bool
     enters: bool
     texts: dict[str, Any] = dataclasses.field(default_factory=dict)

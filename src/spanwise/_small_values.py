@@ -8,7 +8,6 @@ left to `PlainValues`.
 
 from __future__ import annotations
 
-from types import NoneType
 from typing import Any, Final
 
 from orjson import JSONEncodeError, dumps
@@ -18,7 +17,6 @@ from spanwise._secret_hints import Hints
 
 _MOST: Final = 24  # items of a container
 _DEEPEST: Final = 3
-_LEAVES: Final = frozenset({int, bool, NoneType})
 
 _Size = tuple[int, int]  # how many values there are, and into how many parts a limit falls
 
@@ -77,7 +75,7 @@ class SmallValues:
             if kind is str:
                 if len(item) > SHORT:
                     return None
-            elif kind in _LEAVES:
+            elif kind is int or item is None or kind is bool:
                 pass
             elif kind is float:
                 if item - item != 0:
@@ -105,7 +103,7 @@ class SmallValues:
             if kind is str:
                 if len(item) > SHORT:
                     return None
-            elif kind in _LEAVES:
+            elif kind is int or item is None or kind is bool:
                 pass
             elif kind is float:
                 if item - item != 0:

@@ -42,20 +42,24 @@ def root_flags(*, is_kept: bool) -> TraceFlags:
 class LeftOutSpan(NonRecordingSpan):
     """The root of a trace that is not kept: what starts below it sees that, and is not kept either.
 
-    Its own id is made when somebody asks for it; as a rule nobody does.
+    Its ids are made when somebody asks for them; as a rule nobody does.
+
+    Attributes:
+        trace_id: by which that was decided, if it was.
     """
 
-    def __init__(self, trace_id: int) -> None:
-        self._trace_id = trace_id
-        self._context: Any = None
+    trace_id: int | None = None
+    _context: Any = None
+    __init__: Any = object.__init__  # what the base class is given is not known yet
 
     def get_span_context(self) -> SpanContext:
         """Return the context, whose flags say that the trace is not kept."""
         known: SpanContext | None = self._context
         if known is not None:
             return known
+        trace_id = _ids.random_trace_id() if self.trace_id is None else self.trace_id
         span_id, flags = _ids.random_span_id(), root_flags(is_kept=False)
-        made = _checked(self._trace_id, span_id, flags, DEFAULT_TRACE_STATE)
+        made = _checked(trace_id, span_id, flags, DEFAULT_TRACE_STATE)
         # At once, for all threads: what was there first stays.
         first: SpanContext = vars(self).setdefault("_made", made)
         self._context = first
