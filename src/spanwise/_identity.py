@@ -46,6 +46,20 @@ def _attribute_masking() -> Callable[[Mapping[str, Any], Masker], dict[str, Any]
     return masked_attributes
 
 
+class Identity(dict[str, Any]):
+    """Who something is for, as masked attributes that are not changed any more.
+
+    Attributes:
+        texts: what sinks remember of it, each by a key of its own.
+    """
+
+    __slots__ = ("texts",)
+
+    def __init__(self, attributes: Mapping[str, Any]) -> None:
+        super().__init__(attributes)
+        self.texts: dict[str, Any] = {}
+
+
 class Scope:
     """One level of identity, over that of its parent.
 
@@ -66,7 +80,7 @@ class Scope:
     ) -> None:
         self._parent = parent
         self._merged: tuple[Any, dict[str, AttributeValue]] | None = None
-        self._masked: tuple[Any, Masker, dict[str, Any]] | None = None
+        self._masked: tuple[Any, Masker, Identity] | None = None
         self.own: dict[str, AttributeValue] = dict(own or {})
         self.interaction: Observation | None = interaction
         if interaction is None and parent is not None:
@@ -99,11 +113,11 @@ class Scope:
             scope._merged = version, merged
         return merged
 
-    def masked(self, masker: Masker) -> dict[str, Any]:
-        """Return those attributes as they may be written; not to be changed."""
+    def masked(self, masker: Masker) -> Identity:
+        """Return those attributes as they may be written."""
         said, known = self.attributes(), self._masked
         if known is None or known[0] is not said or known[1] is not masker:
-            known = self._masked = (said, masker, _attribute_masking()(said, masker))
+            known = self._masked = (said, masker, Identity(_attribute_masking()(said, masker)))
         return known[2]
 
     def update(self, attributes: Mapping[str, AttributeValue]) -> None:

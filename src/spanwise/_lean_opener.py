@@ -16,7 +16,7 @@ from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, T
 from spanwise._lean_spans import LeanSpan, is_possible, make_span
 
 if TYPE_CHECKING:
-    from spanwise._identity import Scope
+    from spanwise._identity import Identity, Scope
     from spanwise._prepared import Prepared
 
 _INTERNAL = SpanKind.INTERNAL
@@ -48,6 +48,7 @@ class LeanOpener:
         context: Context,
         parent: SpanContext | None,
         scope: Scope | None,
+        identity: Identity | None,
         attributes: dict[str, Any],
         trace_id: int | None,
         start_time: int | None,
@@ -86,13 +87,11 @@ class LeanOpener:
         if not decision.is_recording():
             return NonRecordingSpan(made)
         span = make_span(tracer, prepared.name, made, parent, _INTERNAL, attributes, start_time)
-        span._record_exception = span._set_status_on_exception = False
         span._record_end_metrics = ended
         if result.attributes == attributes:
-            span.prepared = prepared
-            if scope is not None:
-                span.told_more = True
+            span.take(prepared, identity)
         else:
+            span._record_exception = span._set_status_on_exception = False
             self._take(span, result.attributes)
         span._span_processor.on_start(span, parent_context=context)
         return span

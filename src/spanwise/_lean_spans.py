@@ -30,6 +30,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 from spanwise import _guard
 
 if TYPE_CHECKING:
+    from spanwise._identity import Identity
     from spanwise._prepared import Prepared
 
 _logger = logging.getLogger("opentelemetry.sdk.trace")
@@ -66,7 +67,8 @@ class LeanSpan(_Span):
     Attributes:
         prepared: of an operation's span, what it is made of, by whose masker all attributes are
             masked; None where others have set one.
-        told_more: it says more than what it is made of, what went in and what came out.
+        identity: the part of its attributes that says who it is for, where that is told apart.
+        told_more: it says more than what it is made of, that part, what went in and what came out.
         processors: those that were there when it started.
         ours: our processor, where it was the only one.
     """
@@ -85,6 +87,7 @@ class LeanSpan(_Span):
     _context: SpanContext
     _span_processor: Any
     prepared: Prepared | None = None
+    identity: Identity | None = None
     told_more = False
     processors: Any = None
     ours: Any = None
@@ -176,6 +179,21 @@ class LeanSpan(_Span):
         except Exception as error:  # noqa: BLE001 - ours: the SDK does it
             _guard.swallow("span", error)
         super().set_attributes(attributes)
+
+    def take(self, prepared: Prepared, identity: Identity | None) -> None:
+        """Know what its attributes consist of.
+
+        Args:
+            prepared: what it is made of.
+            identity: what it says besides; None or empty for nothing.
+        """
+        self.prepared = prepared
+        self._record_exception = self._set_status_on_exception = False
+        if identity:
+            if identity.keys().isdisjoint(prepared.attributes):
+                self.identity = identity
+            else:  # of tags it has both
+                self.told_more = True
 
     def values(self) -> Mapping[str, Any]:
         """Return the attributes as they are now; not to be changed."""

@@ -30,7 +30,7 @@ from spanwise._sampling import forced_decision
 from spanwise._span_contexts import KEPT, KEPT_ROOT, put_together, root_flags
 
 if TYPE_CHECKING:
-    from spanwise._identity import Scope
+    from spanwise._identity import Identity, Scope
     from spanwise._prepared import Prepared
     from spanwise._provider import SpanwiseTracerProvider
 
@@ -111,6 +111,7 @@ class LeanTracer(Tracer):
         context: Context,
         parent: SpanContext | None,
         scope: Scope | None,
+        identity: Identity | None,
         attributes: dict[str, Any],
         trace_id: int | None,
         start_time: int | None,
@@ -122,6 +123,7 @@ class LeanTracer(Tracer):
             context: in which it starts.
             parent: the parent's context; None for a root.
             scope: the identity that it is part of.
+            identity: what that says, masked; among the attributes already.
             attributes: masked, and its own from now on; each of a value that needs no cleaning.
             trace_id: of a root; a random one by default.
             start_time: nanoseconds since the epoch; now by default.
@@ -131,10 +133,7 @@ class LeanTracer(Tracer):
             return None
         made = _context_below(parent, trace_id)
         span = make_span(self, prepared.name, made, parent, _INTERNAL, attributes, start_time)
-        span._record_exception = span._set_status_on_exception = False
-        span.prepared = prepared
-        if scope is not None:
-            span.told_more = True
+        span.take(prepared, identity)
         if self.counts_spans:
             self._count(span, parent)
         if span.ours is not None:

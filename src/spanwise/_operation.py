@@ -234,10 +234,12 @@ def _start(
             return decided  # type: ignore[no-any-return]
         context, parent, links, trace_id = decided
     scope: _identity.Scope | None = context.get(SCOPE)  # type: ignore[assignment]  # our own key
+    identity = None
     if scope is None:
         attributes = made.attributes.copy()
     else:
-        attributes = _identity.merge(scope.masked(made.masker), made.attributes)
+        identity = scope.masked(made.masker)
+        attributes = _identity.merge(identity, made.attributes)
     call_context = context
     try:
         if made.captures_as_bound and not _state.call_listeners:
@@ -248,7 +250,9 @@ def _start(
         _guard.swallow("capture.input", error)
     span: Span | None = None
     if made.open is not None and not links:
-        span = made.open(made, call_context, parent, scope, attributes, trace_id, start_time_ns)
+        span = made.open(
+            made, call_context, parent, scope, identity, attributes, trace_id, start_time_ns
+        )
     if span is None:
         if trace_id is not None and runtime.owns_provider:
             next_trace_id(trace_id)
@@ -339,7 +343,7 @@ def _end(
         if scope is not None and runtime is not None and span.is_recording():
             # Identity that became known while the operation was open holds for it as well.
             stamped = scope.masked(runtime.encoder.masker)
-            if stamped:
+            if stamped and not (is_lean and stamped is span.identity):
                 have = span.values() if is_lean else getattr(span, "attributes", None) or {}
                 attributes |= {key: stamped[key] for key in stamped if key not in have}
         if plan.on_end is not None:

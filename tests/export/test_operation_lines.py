@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,11 +134,66 @@ def test_most_operations_are_known_beforehand(compared: Compared) -> None:
     tool("x")
     agent("x")
     generation("x")
-    with spanwise.identify(user="jane"):
+    with spanwise.identify(user="jane", session_id="s", metadata={"a": 1}):
         tool("x")
+        interaction("x")
+        failing_quietly("x")
+    interaction("x")
     are_lean = _state.runtime.open is not None  # type: ignore[union-attr]
     known = [record.prepared is not None for record in compared.records]
-    assert [are_lean, are_lean, are_lean, False, False] == known
+    told = [True, True, True, False, True, True, True, False, True, True]
+    assert [are_lean and is_told for is_told in told] == known
+    identified = [record.identity is not None for record in compared.records]
+    for_jane = [*[False] * 4, *[True] * 3, *[False] * 3]
+    assert [are_lean and is_hers for is_hers in for_jane] == identified
+    assert [] == compared.differ
+
+
+def failing_quietly(value: Any) -> None:
+    with contextlib.suppress(ValueError):
+        failing(value)
+
+
+IDENTITIES: list[dict[str, Any]] = [
+    {"user": "jane"},
+    {"user": {"id": "jane", "name": "Jané", "email": "j@acme.com", "plan": "pro"}},
+    {"account": {"id": "acme", "name": "Acme"}, "session_id": "s", "message_id": "m"},
+    {"session_id": 'quo"ted \\ \u2028'},
+    {"tags": ["a", "t"], "metadata": {"a": 2}},  # which `generation` has as well
+    {"metadata": {f"key {number}": [number, {"deep": [None]}] for number in range(64)}},
+    {"metadata": {f"key {number}": number for number in range(300)}},  # more than a span holds
+    {"metadata": {"password": "hunter2", "note": "password=hunter2", "large": 2**70}},
+    {"metadata": {"input": "i", "output": "o", "\ud800": "\ud800", "bytes": b"x"}},
+    {"user": {"id": 5, "age": 1.5, "is_new": True}},
+]
+
+
+@pytest.mark.parametrize("said", IDENTITIES, ids=lambda said: repr(said)[:40])
+def test_whoever_it_is_for_a_line_says_the_same(compared: Compared, said: dict[str, Any]) -> None:
+    """Alone, below one another, and where more is said while it is open."""
+    for _ in range(2):
+        with spanwise.identify(**said):
+            tool("x")
+            silent(None)
+            generation([1])
+            agent({"a": 1})
+            with spanwise.identify(user="inner", metadata={"b": 1}):
+                agent("x")
+            with spanwise.observe("block"):
+                spanwise.current().update(metadata={"c": 3}, tags=["u"])
+        learning(said)
+        interaction("x")
+    assert [] == compared.differ
+    assert "hunter2" not in repr([record.attributes for record in compared.records])
+
+
+@spanwise.interaction
+def learning(said: dict[str, Any]) -> None:
+    tool("before")
+    spanwise.current_interaction().identify(
+        **{key: value for key, value in said.items() if key not in ("tags", "metadata")}
+    )
+    tool("after")
 
 
 def test_a_renamed_operation_has_its_new_name(compared: Compared) -> None:

@@ -1,21 +1,28 @@
 """The lines of plain records, put together from bytes: the same ones in half of the time.
 
-Plain is a span without identity, metadata, errors and the like, as most are. What is not plain is
-told by `jsonl_lines`, which says what a line holds.
+Plain is a span without metadata, errors and the like, as most are; of operations the identity may
+say anything. What is not plain is told by `jsonl_lines`, which says what a line holds.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanKind, StatusCode
 from orjson import dumps
 
 from spanwise import semconv
+from spanwise._identity import Identity
 from spanwise._prepared import Prepared
-from spanwise.export.jsonl_lines import LAST_SECOND, said, to_the_second
+from spanwise.export.jsonl_lines import (
+    LAST_SECOND,
+    observation_line,
+    said,
+    to_the_second,
+    trace_line,
+)
 from spanwise.export.record import Record
 
 _INTERNAL, _ERROR = SpanKind.INTERNAL, StatusCode.ERROR
@@ -40,8 +47,24 @@ _TOLD: Final = frozenset(
     }
 )
 _ALWAYS_TOLD: Final = _TOLD - {_INPUT, _OUTPUT}
-_KEY: Final = "jsonl"  # of what is remembered of an operation
+_KEY: Final = "jsonl"  # of what is remembered of an operation, and of an identity
+# What has its place in each line of the kind; all else is said of whom it is for.
+_FIELDS: Final = frozenset(
+    (
+        "id trace_id parent_id type name start_time end_time input output metadata attributes scope"
+    ).split()
+)
+_FIELDS_OF_TRACE: Final = frozenset(
+    "trace_id name session_id start_time end_time input output root_id resource".split()
+)
 _TYPES: Final[dict[Any, bytes]] = {kind: kind.encode() for kind in semconv.OBSERVATION_TYPE_VALUES}
+
+
+# Of an operation: its type and its name as fields, its attributes behind a brace, its scope.
+_Told: TypeAlias = tuple[bytes, bytes, bytes, bytes]
+# Of an identity: the metadata, further fields, attributes; of its trace the session and more fields.
+_Who: TypeAlias = tuple[bytes, bytes, bytes, bytes, bytes]
+_NOBODY: Final = (b"{}", b"", b"", b"null", b'"metadata":{},"tags":[],"status":"success"')
 
 
 def plain_lines(record: Record, resource: bytes) -> tuple[bytes, bytes] | None:
@@ -51,53 +74,67 @@ def plain_lines(record: Record, resource: bytes) -> tuple[bytes, bytes] | None:
         record: of a span that has ended.
         resource: as JSON; empty where there is no line of the trace, which is empty then, too.
     """
-    prepared = record.prepared
+    prepared, identity = record.prepared, record.identity
     if prepared is not None:
         told = prepared.texts.get(_KEY)
         if told is None:
             told = prepared.texts[_KEY] = _told_by(prepared, record.scope)
-        lines = _of_prepared(record, told, resource)
-        if lines is not None:
-            return lines
+        who: _Who | tuple[()] = _NOBODY
+        if told and identity is not None:
+            who = identity.texts.get(_KEY)  # type: ignore[assignment]
+            if who is None:
+                who = identity.texts[_KEY] = _who(record, identity)
+        if told and who:
+            lines = _of_prepared(record, told, who, resource)
+            if lines is not None:
+                return lines
     return _of_any(record, resource)
 
 
-def _told_by(
-    prepared: Prepared, scope: InstrumentationScope | None
-) -> tuple[int, str, bytes, bytes]:
-    """Return of what an operation is made of, what its lines say each time.
-
-    That is how many attributes it has, the name, and what stands before and behind the texts. The
-    number is -1 where that is not plain.
-    """
-    attributes, name = prepared.attributes, prepared.masked_name
+def _told_by(prepared: Prepared, scope: InstrumentationScope | None) -> _Told | tuple[()]:
+    """Return of what an operation is made of, what its lines say each time; else nothing."""
+    attributes, name = prepared.attributes, dumps(prepared.masked_name)
     kind = _TYPES.get(attributes.get(_TYPE))
-    shown = {key: value for key, value in attributes.items() if key != _TYPE}
     if not _ALWAYS_TOLD.issuperset(attributes) or scope is None or kind is None:
-        return -1, "", b"", b""
-    before = b'"type":"%b","name":%b,' % (kind, dumps(name))
-    behind = b',"metadata":{},"attributes":%b,"scope":%b}\n' % (dumps(shown), dumps(scope.name))
-    return len(attributes), name, before, behind
+        return ()
+    shown = dumps({key: value for key, value in attributes.items() if key != _TYPE})
+    return b'"type":"%b",' % kind, b'"name":%b,' % name, shown[1:], dumps(scope.name)
+
+
+def _who(record: Record, identity: Identity) -> _Who | tuple[()]:
+    """Return what the lines of all operations with an identity say of it, as those of one do.
+
+    Args:
+        record: of an operation that says nothing but what is always told, and who it is for.
+        identity: that it is for.
+    """
+    line = observation_line(record)
+    trace = trace_line(record, line, {})
+    shown = {key: value for key, value in line["attributes"].items() if key in identity}
+    said = {key: line[key] for key in line if key not in _FIELDS}
+    try:
+        return (
+            dumps(line["metadata"]),
+            b"," + dumps(said)[1:-1] if said else b"",
+            dumps(shown)[1:-1] + b"," if shown else b"",
+            dumps(trace["session_id"]),
+            dumps({key: trace[key] for key in trace if key not in _FIELDS_OF_TRACE})[1:-1],
+        )
+    except TypeError:  # what JSON has no form for
+        return ()
 
 
 def _of_prepared(
-    record: Record, told: tuple[int, str, bytes, bytes], resource: bytes
+    record: Record, told: _Told, who: _Who, resource: bytes
 ) -> tuple[bytes, bytes] | None:
-    """Return the lines of an operation that says no more than it always does."""
+    """Return the lines of an operation that says nothing but what it was prepared of."""
     span, attributes = record.span, record.attributes
-    count, name, before, behind = told
+    kind, name, shown, scope = told
+    metadata, fields, shown_too, session, of_trace = who
     went_in: Any = attributes.get(_INPUT)
     came_out: Any = attributes.get(_OUTPUT)
     start, end = span._start_time, span._end_time
-    if (
-        len(attributes) != count + (went_in is not None) + (came_out is not None)
-        or record.name is not name
-        or record.events
-        or record.links
-        or span._status.status_code is _ERROR
-        or type(start) is not int
-        or type(end) is not int
-    ):
+    if type(start) is not int or type(end) is not int:
         return None
     start, start_us = divmod(start // 1000, 1_000_000)
     end, end_us = divmod(end // 1000, 1_000_000)
@@ -115,27 +152,39 @@ def _of_prepared(
         _second(end),
         end_us,
     )
-    observation = b'{"id":"%016x",%b,"parent_id":%b,%b%b,"input":%b,"output":%b%b' % (
-        context[1],
-        ids,
-        b'"%016x"' % above if above else b"null",
-        before,
-        times,
-        went_in,
-        came_out,
-        behind,
+    if shown == b"}":
+        shown_too = shown_too[:-1]
+    observation = (
+        b'{"id":"%016x",%b,"parent_id":%b,%b%b%b,"input":%b,"output":%b,"metadata":%b%b,'
+        b'"attributes":{%b%b,"scope":%b}\n'
+        % (
+            context[1],
+            ids,
+            b'"%016x"' % above if above else b"null",
+            kind,
+            name,
+            times,
+            went_in,
+            came_out,
+            metadata,
+            fields,
+            shown_too,
+            shown,
+            scope,
+        )
     )
     if not resource:
         return observation, b""
-    return observation, _trace(
-        ids, before[before.index(b'"name"') :], times, went_in, came_out, context[1], resource
-    )
+    texts = (went_in, came_out)
+    return observation, _trace(ids, name, session, times, of_trace, *texts, context[1], resource)
 
 
 def _trace(
     ids: bytes,
     name: bytes,
+    session: bytes,
     times: bytes,
+    of_trace: bytes,
     went_in: bytes,
     came_out: bytes,
     span_id: int,
@@ -144,9 +193,15 @@ def _trace(
     content = b"" if went_in == b"null" else b',"input":' + went_in
     if came_out != b"null":
         content += b',"output":' + came_out
-    return (
-        b'{%b,%b"session_id":null,%b,"metadata":{},"tags":[],"status":"success"%b,'
-        b'"root_id":"%016x","resource":%b}\n' % (ids, name, times, content, span_id, resource)
+    return b'{%b,%b"session_id":%b,%b,%b%b,"root_id":"%016x","resource":%b}\n' % (
+        ids,
+        name,
+        session,
+        times,
+        of_trace,
+        content,
+        span_id,
+        resource,
     )
 
 
@@ -192,8 +247,9 @@ def _of_any(record: Record, resource: bytes) -> tuple[bytes, bytes] | None:
         return None
     if not resource:
         return observation, b""
-    told = (went_in, came_out, context.span_id, resource)
-    return observation, _trace(ids, b'"name":%b,' % name, times, *told)
+    _, _, _, session, of_trace = _NOBODY
+    told = (times, of_trace, went_in, came_out, context.span_id, resource)
+    return observation, _trace(ids, b'"name":%b,' % name, session, *told)
 
 
 def _times(start_ns: Any, end_ns: Any) -> bytes:

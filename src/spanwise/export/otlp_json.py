@@ -8,7 +8,7 @@ from __future__ import annotations
 import binascii
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
@@ -16,6 +16,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from spanwise import _raw_fields as raw
 from spanwise import dialects, semconv
+from spanwise._identity import Identity
 from spanwise._lean_spans import LeanSpan
 from spanwise._prepared import Prepared
 from spanwise.export.otlp_operations import Told, operation_line
@@ -25,7 +26,7 @@ from spanwise.export.record import Record
 BEGINNING: Final = b'{"resourceSpans":[{"scopeSpans":[{"spans":['
 BEHIND_SPAN: Final = b'],"scope":'
 
-_KEY: Final = "otlp"  # of what is remembered of an operation
+_KEY: Final = "otlp"  # of what is remembered of an operation, and of an identity
 _REMEMBERED = 64
 _LONGEST_TEXT, _MOST_TEXTS = 64, 1024  # of keys and values that are remembered
 # These are seldom the same twice.
@@ -78,9 +79,12 @@ class LineEncoder:
             told = prepared.texts.get(_KEY)
             if told is None:
                 told = prepared.texts[_KEY] = _told_by(prepared)
-            line = operation_line(record, told, behind)
-            if line is not None:
-                return line
+            if told:
+                identity = record.identity
+                who = b"" if identity is None else _known_of(identity)
+                line = operation_line(record, told, who, behind)
+                if line is not None:
+                    return line
         try:
             return _line(record, behind, orjson.dumps)
         except TypeError:
@@ -125,11 +129,20 @@ class LineEncoder:
         return made
 
 
-def _told_by(prepared: Prepared) -> Told:
-    attributes, name = prepared.attributes, prepared.masked_name
+def _told_by(prepared: Prepared) -> Told | tuple[()]:
+    """Return what lines of the operation say each time; nothing where that is not known."""
+    attributes = prepared.attributes
     if not attributes or not _VARYING.isdisjoint(attributes):
-        return -1, "", b"", b""
-    return len(attributes), name, dumped(name), dumped(_attributes(attributes.items()))[1:-1]
+        return ()
+    return dumped(prepared.masked_name), dumped(_attributes(attributes.items()))[1:-1]
+
+
+def _known_of(identity: Identity) -> bytes:
+    """Return the attributes of an identity, with a comma behind each."""
+    known = identity.texts.get(_KEY)
+    if known is None:
+        known = identity.texts[_KEY] = dumped(_attributes(identity.items()))[1:-1] + b","
+    return cast("bytes", known)
 
 
 def line_of(span: bytes, scope: bytes, resource: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The OTLP-JSON of operations that say no more than what they always do: most of it is known.
+"""The OTLP-JSON of operations that say nothing but what they always do: most of it is known.
 
 `otlp_json` says what a line holds, and tells of all else.
 """
@@ -7,43 +7,36 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from opentelemetry.trace import StatusCode
 from orjson import dumps
 
 from spanwise import semconv
 from spanwise.export.protobuf import LARGEST_INT
 from spanwise.export.record import Record
 
-_UNSET = StatusCode.UNSET
 _INPUT, _OUTPUT = semconv.OBSERVATION_INPUT, semconv.OBSERVATION_OUTPUT
 _START: Final = b',{"key":%b,"value":{"stringValue":'
 _IN, _OUT = (_START % dumps(key) for key in (_INPUT, _OUTPUT))
 
-# Of what an operation is made of: how many attributes it has, its name, and both in the line.
-Told = tuple[int, str, bytes, bytes]
+# Of what an operation is made of: its name and its attributes, as the line says them.
+Told = tuple[bytes, bytes]
 
 
-def operation_line(record: Record, told: Told, behind: bytes) -> bytes | None:
-    """Return the line of an operation; None where it is out of the ordinary.
+def operation_line(record: Record, told: Told, who: bytes, behind: bytes) -> bytes | None:
+    """Return the line of an operation; None where its times are odd.
 
     Args:
-        record: of its span.
+        record: of its span, which says nothing but what it was prepared of.
         told: what lines of that operation say each time.
+        who: the attributes of the identity.
         behind: what stands behind the span in the line.
     """
-    count, name, known_name, known = told
     span, attributes = record.span, record.attributes
+    name, known = told
     went_in: Any = attributes.get(_INPUT)
     came_out: Any = attributes.get(_OUTPUT)
     start, end = span._start_time, span._end_time
     if (
-        len(attributes) != count + (went_in is not None) + (came_out is not None)
-        or record.name is not name
-        or record.events
-        or record.links
-        or record.status_message
-        or span._status.status_code is not _UNSET
-        or type(start) is not int
+        type(start) is not int
         or type(end) is not int
         or not (0 < start < LARGEST_INT and 0 < end < LARGEST_INT)
     ):
@@ -59,15 +52,16 @@ def operation_line(record: Record, told: Told, behind: bytes) -> bytes | None:
     return (
         b'{"resourceSpans":[{"scopeSpans":[{"spans":['
         b'{"traceId":"%032x","spanId":"%016x"%b,"flags":%d,"name":%b,"kind":1,"startTimeUnixNano":"%d",'
-        b'"endTimeUnixNano":"%d","attributes":[%b%b%b],"status":{"code":0}}%b'
+        b'"endTimeUnixNano":"%d","attributes":[%b%b%b%b],"status":{"code":0}}%b'
         % (
             context[0],
             context[1],
             above,
             flags,
-            known_name,
+            name,
             start,
             end,
+            who,
             known,
             b"" if went_in is None else _IN + dumps(went_in) + b"}}",
             b"" if came_out is None else _OUT + dumps(came_out) + b"}}",

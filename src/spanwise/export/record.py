@@ -19,6 +19,7 @@ from opentelemetry.trace import Link, SpanContext, StatusCode
 
 from spanwise import _guard, _state, semconv
 from spanwise._encoding import Encoder
+from spanwise._identity import Identity
 from spanwise._lean_spans import LeanSpan
 from spanwise._masked_attributes import masked_attributes, valid, without_media
 from spanwise._masking import Masker
@@ -28,6 +29,8 @@ from spanwise.instrumentation import translation, vocabulary
 from spanwise.instrumentation.vocabulary import Meaning
 
 SCOPE_NAME = "spanwise"
+_INPUT, _OUTPUT = semconv.OBSERVATION_INPUT, semconv.OBSERVATION_OUTPUT
+_UNSET = StatusCode.UNSET
 _TRACEBACK: Final = "Traceback (most recent call last)"
 _SHORT_TEXT: Final = 16_384
 _LONGEST_SCALAR: Final = 24
@@ -63,8 +66,9 @@ class Record:
         scope: the instrumentation scope, masked.
         resource: of the process, with what `configure()` was told of it.
         observation_above: id of the nearest span above that is an observation.
-        prepared: what an operation's span was made of, where it says no more than that, what went
-            in and what came out.
+        prepared: what an operation's span was made of, where it says nothing but that, the
+            identity, what went in and what came out.
+        identity: the attributes that say who such a span is for; None where nothing does.
     """
 
     span: ReadableSpan
@@ -77,6 +81,7 @@ class Record:
     resource: Mapping[str, Any]
     observation_above: int | None = None
     prepared: Prepared | None = None
+    identity: Identity | None = None
 
     @cached_property
     def meaning(self) -> Meaning:
@@ -151,6 +156,7 @@ class Record:
         return replace(
             self,
             prepared=None,
+            identity=None,
             attributes={**self.attributes, **attributes},
             resource={**self.resource, **resource},
         )
@@ -249,23 +255,35 @@ def record_of_masked(
         observation_above: id of the nearest span above that is an observation.
         keeper: where images and the like in events are kept.
     """
-    masker, attributes = prepared.masker, span._values
-    made_of: Prepared | None = None if span.told_more else prepared
-    if identity and not identity.keys() <= attributes.keys():
+    masker, attributes, said = prepared.masker, span._values, span.identity
+    if identity and identity is not said and not identity.keys() <= attributes.keys():
         attributes = {**identity, **attributes}
-        made_of = None
-    message = span._status.description
+    status = span._status
+    known = len(prepared.attributes) + (0 if said is None else len(said))
+    if (
+        span._name is prepared.name
+        and status.status_code is _UNSET
+        and span._event_list is None
+        and span._link_list is None
+        and not span.told_more
+        and len(attributes) == known + (_INPUT in attributes) + (_OUTPUT in attributes)
+    ):
+        name = prepared.masked_name
+        return Record(
+            *(span, name, attributes, (), (), None, scope, resource, observation_above),
+            *(prepared, said),
+        )
+    message = status.description
     return Record(
         span,
-        prepared.masked_name if span._name is prepared.name else masker.text(valid(span._name)),
+        masker.text(valid(span._name)),
         attributes,
-        () if span._event_list is None else _events(span, masker, keeper),
-        () if span._link_list is None else _links(span, masker),
+        _events(span, masker, keeper),
+        _links(span, masker),
         None if message is None else masker.text(valid(message)),
         scope,
         resource,
         observation_above,
-        made_of,
     )
 
 
