@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import sys
@@ -12,7 +11,7 @@ from typing import ClassVar
 import pytest
 
 from spanwise._processes import PerProcess
-from support.forks import Child, in_child
+from support.forks import Child, fork_in_c, in_child
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork"),
@@ -61,10 +60,9 @@ def test_a_forked_child_has_a_value_of_its_own():
 @pytest.mark.skipif(sys.platform != "linux", reason="the C library is found by another name")
 def test_a_fork_made_in_c_gives_a_value_of_its_own_too():
     """No hook of Python's runs in such a child."""
-    libc = ctypes.CDLL(None)
     own = PerProcess(Made)
     own.get()
-    with Child(lambda _: (own.peek() is None, own.get().pid == os.getpid()), libc.fork) as child:
+    with Child(lambda _: (own.peek() is None, own.get().pid == os.getpid()), fork_in_c) as child:
         assert (True, True) == child.result()
 
 

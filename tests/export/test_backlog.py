@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import itertools
 import os
@@ -18,7 +17,7 @@ import spanwise
 from spanwise.export import backlog as backlog_module
 from spanwise.export.backlog import Backlog
 from spanwise.export.lines import LineFile
-from support.forks import WATCHDOG_S, Child
+from support.forks import WATCHDOG_S, Child, fork_in_c
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning"),
@@ -585,7 +584,7 @@ def test_a_child_forked_while_a_write_hangs_appends_at_once(tmp_path, in_c):
         assert backlog.flush(0) is True
         return backlog.written(), path.read_bytes()
 
-    with Child(child, ctypes.CDLL(None).fork if in_c else os.fork) as forked:
+    with Child(child, fork_in_c if in_c else os.fork) as forked:
         assert (5, b"".join(line("child", n) for n in range(5))) == forked.result()
     go_on.set()
     first.join(WATCHDOG_S)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import gc
 import os
@@ -30,7 +29,7 @@ from spanwise.export.policy import Answer, verdict
 from spanwise.export.segments import FIRST, intact, sealed
 from spanwise.export.spool import Spool
 from support.folders import open_to_all
-from support.forks import WATCHDOG_S, Child, in_child
+from support.forks import WATCHDOG_S, Child, fork_in_c, in_child
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork"),
@@ -568,7 +567,7 @@ def test_a_forked_child_writes_segments_of_its_own(make, in_c):
     each = make()
     each.write(line(1))
     (path,) = folder_of(each).glob("*.000001.jsonl")
-    fork = ctypes.CDLL(None).fork if in_c else os.fork
+    fork = fork_in_c if in_c else os.fork
 
     def write(_):
         for n in range(10, 20):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -12,6 +14,16 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 WATCHDOG_S = 60
+
+
+def fork_in_c() -> int:
+    """Fork as a library does that is not Python's: none of its hooks runs.
+
+    The interpreter is kept meanwhile, as such libraries do: a thread that had it then would not be
+    there in the child to give it back.
+    """
+    assert sys.platform == "linux", "the C library is found by another name elsewhere"
+    return int(ctypes.PyDLL(None).fork())
 
 
 class Child:

@@ -285,10 +285,10 @@ class Drainer:
             own.told = ""
 
     def _wait_for_destination(self, own: _Own, verdict: Verdict) -> None:
-        own.failures += 1
         own.is_away = True
         own.is_parked = verdict.action is Action.PARK
         self._tell_away(own, verdict)
+        own.failures += 1  # at last: whoever waits for it finds that it was told
         if own.is_closing:  # what is left is there for the next process
             own.is_done = True
             return
