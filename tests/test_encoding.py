@@ -34,7 +34,8 @@ import pydantic
 import pytest
 
 from spanwise import _encoding, _value_kinds
-from spanwise._encoding import Encoder, Limits
+from spanwise._encoding import Encoder
+from spanwise._limits import Limits
 from spanwise._stream import Stream
 from spanwise._value_kinds import TRUNCATED, Excerpt
 from support.ids import plain

@@ -14,11 +14,12 @@ from opentelemetry.sdk.trace import sampling as sdk_sampling
 from opentelemetry.trace import ProxyTracerProvider
 
 from spanwise import _declared, _destinations, _guard, _settings, _state, _version
-from spanwise._encoding import Encoder, Limits
+from spanwise._encoding import Encoder
 from spanwise._environment import CONFIG_FILE, Environment
 from spanwise._lean_opener import LeanOpener
 from spanwise._lean_spans import LeanSpan
 from spanwise._lean_tracer import LeanTracer, opens_lean_spans
+from spanwise._limits import Limits
 from spanwise._masked_attributes import masked_attributes
 from spanwise._masking import Masker
 from spanwise._provider import (

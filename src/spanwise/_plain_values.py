@@ -17,7 +17,7 @@ from orjson import JSONEncodeError, dumps
 from spanwise import _media
 
 if TYPE_CHECKING:
-    from spanwise._encoding import Limits
+    from spanwise._limits import Limits
     from spanwise._masking import Masker
 
 LONGEST_KEY: Final = 256

@@ -14,8 +14,9 @@ from typing import Any
 import orjson
 
 from spanwise import _guard, semconv
-from spanwise._encoding import Encoder, Limits
+from spanwise._encoding import Encoder
 from spanwise._hooks import FAILED, NO_HOOKS, Hooks, run
+from spanwise._limits import Limits
 from spanwise._usage import usage_of
 from spanwise._value_kinds import MARGIN, TRUNCATED, Excerpt
 

@@ -25,7 +25,7 @@ from spanwise import _raw_fields as raw
 from spanwise._secret_patterns import MASK
 
 if TYPE_CHECKING:
-    from spanwise._encoding import Walk
+    from spanwise._walk import Walk
 
 TRUNCATED: Final = "$truncated"
 

@@ -10,7 +10,7 @@ from opentelemetry import trace
 
 import spanwise
 from foreign_spans import meanings
-from spanwise._encoding import Limits
+from spanwise._limits import Limits
 from spanwise.export import record
 from spanwise.instrumentation import translation
 from spanwise.instrumentation.translation import translate

@@ -12,7 +12,8 @@ import orjson
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spanwise._encoding import Encoder, Limits
+from spanwise._encoding import Encoder
+from spanwise._limits import Limits
 from spanwise._value_kinds import Excerpt
 
 # The fixtures of conftest.py set up nothing that one example could leave to the next.

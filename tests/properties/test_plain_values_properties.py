@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from spanwise._encoding import Encoder, Limits
+from spanwise._encoding import Encoder
+from spanwise._limits import Limits
 from spanwise._masking import Masker
 from spanwise._plain_values import PlainValues
 from spanwise._secret_names import Verdict

@@ -18,7 +18,8 @@ from typing import Any
 
 import orjson
 
-from spanwise._encoding import Encoder, Limits
+from spanwise._encoding import Encoder
+from spanwise._limits import Limits
 from spanwise._masking import Masker
 from spanwise._media import Keeper
 from spanwise.export.backlog import Backlog
