@@ -12,6 +12,7 @@ API_ONLY = [
     "_observe",
     "_shells",
     "_operation",
+    "_decisions",
     "_observation",
     "_identity",
     "_sampling",

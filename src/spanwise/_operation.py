@@ -9,22 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry import context as context_api
-from opentelemetry import trace as trace_api
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, TraceFlags
+from opentelemetry.trace import Link, Span, SpanContext, TraceFlags
 from opentelemetry.trace.propagation import _SPAN_KEY
 
-from spanwise import _contexts, _guard, _identity, _messages, _state, semconv
+from spanwise import _contexts, _guard, _identity, _state, semconv
 from spanwise._calls import Call, with_call
+from spanwise._decisions import decided, entered, left_out, remember, unrecorded
 from spanwise._hooks import FAILED
 from spanwise._hooks import run as run_hook
 from spanwise._identity import SCOPE
-from spanwise._ids import next_trace_id, random_span_id, random_trace_id
-from spanwise._observation import NO_PLAN, OBSERVATION, Observation, Plan, describe_error
+from spanwise._ids import next_trace_id, random_trace_id
+from spanwise._observation import Observation, Plan, describe_error
 from spanwise._preparation import prepared
 from spanwise._sampling import FORCED
-from spanwise._span_contexts import LeftOutSpan
 from spanwise._usage import usage_of
 
 if TYPE_CHECKING:
@@ -65,7 +63,7 @@ def start(
         observation = _start(plan, runtime, args, kwargs or _NONE, trace_id, start_time_ns)
     except Exception as error:  # noqa: BLE001 - the guard, inline: this is the hot path
         _guard.swallow("operation.start", error)
-        observation = _unrecorded() if plan.suspends else None
+        observation = unrecorded() if plan.suspends else None
     if observation is not None:
         observation._token = _contexts.attach(observation._context)  # type: ignore[arg-type]
     return observation
@@ -217,10 +215,10 @@ def _start(
         is_forced = FORCED in context
         if made.decides and (is_forced or not made.keeps_roots):
             if made.keeps_no_roots and not is_forced:
-                return _left_out(plan, None, context)
+                return left_out(plan, None, context)
             trace_id = random_trace_id()
             if not runtime.sampling.keeps(trace_id, context):
-                return _left_out(plan, trace_id, context)
+                return left_out(plan, trace_id, context)
     elif (
         trace_id is None
         and above is not None
@@ -229,10 +227,10 @@ def _start(
     ):
         parent = above._context
     else:
-        decided: Any = _decided(plan, runtime, context, trace_id)
-        if type(decided) is not tuple:
-            return decided  # type: ignore[no-any-return]
-        context, parent, links, trace_id = decided
+        place: Any = decided(plan, runtime, context, trace_id)
+        if type(place) is not tuple:
+            return place  # type: ignore[no-any-return]
+        context, parent, links, trace_id = place
     scope: _identity.Scope | None = context.get(SCOPE)  # type: ignore[assignment]  # our own key
     identity = None
     if scope is None:
@@ -266,34 +264,10 @@ def _start(
             set_status_on_exception=False,
         )
     if scope is not None and semconv.MESSAGE_ID in attributes:
-        _remember(plan, attributes, span.get_span_context())
+        remember(plan, attributes, span.get_span_context())
     if made.enters:
-        return _entered(Observation(plan, runtime, span, scope), context)
+        return entered(Observation(plan, runtime, span, scope), context)
     return Observation(plan, runtime, span, scope, context)
-
-
-def _decided(
-    plan: Plan, runtime: _state.Runtime, context: Context, trace_id: int | None
-) -> tuple[Context, SpanContext | None, tuple[Link, ...], int | None] | Observation | None:
-    """Return where and below what the span starts, or what stands for one that is left out."""
-    links: tuple[Link, ...] = ()
-    if trace_id is not None:
-        context, links = _new_root(context)
-    parent: SpanContext | None = trace_api.get_current_span(context).get_span_context()
-    if parent is not None and parent.is_valid:
-        if runtime.owns_provider and runtime.sampler is None and not parent.trace_flags.sampled:
-            return _step_holder(parent, context) if plan.suspends else None  # all is left out
-        return context, parent, links, None
-    if not runtime.owns_provider:
-        if trace_id is None:
-            return context, None, links, None
-        context = _synthetic_parent(trace_id, context)
-        return context, trace_api.get_current_span(context).get_span_context(), links, None
-    if trace_id is None:  # what is current is no span that anything could be below
-        trace_id = random_trace_id()
-    if not runtime.sampling.keeps(trace_id, context):
-        return _left_out(plan, trace_id, context)
-    return context, None, links, trace_id
 
 
 def _capture(
@@ -327,12 +301,6 @@ def _capture(
     return with_call(Call(plan.target, arguments), context)
 
 
-def _remember(plan: Plan, identity: Mapping[str, Any], span: SpanContext) -> None:
-    is_interaction = plan.type == "interaction"
-    sureness = _messages.AN_INTERACTION if is_interaction else _messages.BELOW_IDENTIFY
-    _messages.remember(identity[semconv.MESSAGE_ID], span, sureness)
-
-
 def _end(
     observation: Observation, attributes: dict[str, Any], end_time_ns: int | None = None
 ) -> None:
@@ -347,7 +315,8 @@ def _end(
                 have = span.values() if is_lean else getattr(span, "attributes", None) or {}
                 attributes |= {key: stamped[key] for key in stamped if key not in have}
         if plan.on_end is not None:
-            _set(span, attributes, is_lean)
+            if attributes:
+                (span.add_masked if is_lean else span.set_attributes)(attributes)
             attributes = {}
             plan.on_end(observation)
     except Exception as error:  # noqa: BLE001 - the span must end all the same
@@ -369,81 +338,11 @@ def _end_span(
             span.end_with(attributes, end_time_ns)
         else:
             try:
-                _set(span, attributes, is_lean=False)
+                if attributes:
+                    span.set_attributes(attributes)
             finally:
                 span.end(end_time_ns)
     except Exception as error:  # noqa: BLE001 - a processor of the user's may raise
         _guard.swallow("operation.end", error)
     finally:
         observation.detach()
-
-
-def _set(span: Any, attributes: dict[str, Any], is_lean: bool) -> None:
-    if attributes:
-        if is_lean:
-            span.add_masked(attributes)
-        else:
-            span.set_attributes(attributes)
-
-
-def _left_out(plan: Plan, trace_id: int | None, context: Context) -> Observation:
-    """Return an operation of a trace that is not kept; spans below it see that it is not."""
-    span = LeftOutSpan()
-    if trace_id is not None:
-        span.trace_id = trace_id
-    scope: _identity.Scope | None = context.get(SCOPE)  # type: ignore[assignment]  # our own key
-    if scope is not None:
-        identity = scope.attributes()
-        if semconv.MESSAGE_ID in identity:
-            _remember(plan, identity, span.get_span_context())
-    if plan.opens_scope or plan.enter is not None:
-        return _entered(Observation(plan, None, span, scope), context)
-    return Observation(plan, None, span, scope, context)
-
-
-def _unrecorded() -> Observation:
-    """Return what keeps the context of a generator apart from its caller's, and nothing else."""
-    holder = Observation(NO_PLAN, None, trace_api.INVALID_SPAN, None)
-    holder._context = _contexts.get_current()
-    return holder
-
-
-def _step_holder(parent: SpanContext, context: Context) -> Observation:
-    """Return what keeps later steps of a generator in the trace that is left out.
-
-    They may be taken outside of it, where their children would begin traces of their own.
-    """
-    holder = Observation(NO_PLAN, None, NonRecordingSpan(parent), None)
-    holder._context = context
-    return holder
-
-
-def _entered(observation: Observation, context: Context) -> Observation:
-    """Give the observation its context, where that says more than which span is the current one."""
-    context = trace_api.set_span_in_context(observation._span, context)
-    if observation._plan.opens_scope:
-        is_interaction = observation._plan.type == "interaction"
-        observation._scope = _identity.Scope(
-            observation._scope, interaction=observation if is_interaction else None
-        )
-        context = _identity.with_scope(observation._scope, context)
-    if observation._plan.enter is not None:
-        try:
-            context = observation._plan.enter(observation, context)
-        except Exception as error:  # noqa: BLE001 - a facade's fault is one of ours
-            _guard.swallow("operation.enter", error)
-    observation._context = context_api.set_value(OBSERVATION, observation, context)
-    return observation
-
-
-def _new_root(context: Context) -> tuple[Context, tuple[Link, ...]]:
-    outer = trace_api.get_current_span(context).get_span_context()
-    fresh = trace_api.set_span_in_context(trace_api.INVALID_SPAN, context)
-    return fresh, (Link(outer),) if outer.is_valid else ()
-
-
-def _synthetic_parent(trace_id: int, context: Context) -> Context:
-    """Give a provider that makes its own ids a remote parent, the one way to set a trace id."""
-    flags = TraceFlags(TraceFlags.SAMPLED)
-    parent = SpanContext(trace_id, random_span_id(), is_remote=True, trace_flags=flags)
-    return trace_api.set_span_in_context(NonRecordingSpan(parent), context)
