@@ -21,7 +21,7 @@ from spanwise._masking import Masker
 from spanwise.export.jsonl_files import JsonlFiles
 from spanwise.export.jsonl_lines import encoded, iso_time, observation_line, trace_line
 from spanwise.export.jsonl_plain import plain_lines
-from spanwise.export.record import make_record
+from spanwise.export.making import make_record
 
 RESOURCE = {"service.name": "bot", "numbers": (1, 2)}
 START_NS = 1_795_649_009_606_828_315

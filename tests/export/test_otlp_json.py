@@ -23,9 +23,9 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 from spanwise._masking import Masker
 from spanwise.export import otlp_json
 from spanwise.export.foreign_otlp import canonical
+from spanwise.export.making import make_record
 from spanwise.export.otlp_json import LineEncoder
 from spanwise.export.readable import Readable
-from spanwise.export.record import make_record
 from spanwise.export.wire import encoded, request
 
 RESOURCE = {"service.name": "bot", "process.command_args": ("python", "app.py"), "n": 1}

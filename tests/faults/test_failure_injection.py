@@ -250,9 +250,9 @@ _arguments _calls _decisions _encoding _exceptions _guard _hooks _identity _ids 
 _lean_spans _lean_tracer _masked_attributes _masking _media _observation _operation _plain_values
 _prepared _provider _raw_fields _sampling _secret_assignments _secret_forms _secret_names
 _small_values _span_contexts _state _straddling _stream _threads _usage _value_kinds _walk
-export.call_recordings export.jsonl_files export.lines export.media_files export.record
-instrumentation.translation instrumentation.vocabulary processors.delegating processors.open_spans
-processors.token_counts
+export.call_recordings export.jsonl_files export.lines export.making export.media_files
+export.own_words export.record instrumentation.translation instrumentation.vocabulary
+processors.delegating processors.open_spans processors.token_counts
 """.split()
 # Called by the program or by OpenTelemetry: what is replaced here is the guard itself.
 ENTRIES = frozenset(

@@ -11,7 +11,7 @@ from opentelemetry import trace
 import spanwise
 from foreign_spans import meanings
 from spanwise._limits import Limits
-from spanwise.export import record
+from spanwise.export import own_words
 from spanwise.instrumentation import translation
 from spanwise.instrumentation.translation import translate
 from support.files import Files
@@ -311,12 +311,12 @@ def test_each_part_is_read_by_itself(files, swallowed, monkeypatch):
 
     conversions = {**translation._CONVERSIONS, "gen_ai.request.temperature": fails}
     monkeypatch.setattr(translation, "_CONVERSIONS", conversions)
-    whole = record._json_text
+    whole = own_words._json_text
 
     def of_output(value, encoder):
         return whole(value, encoder) if value == "out" else fails(value)
 
-    monkeypatch.setattr(record, "_json_text", of_output)
+    monkeypatch.setattr(own_words, "_json_text", of_output)
     with trace.get_tracer("theirs").start_as_current_span("call") as span:
         span.set_attribute("openinference.span.kind", "LLM")
         span.set_attribute("llm.invocation_parameters", '{"temperature": 1, "top_p": 0.5}')

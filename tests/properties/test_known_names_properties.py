@@ -20,8 +20,9 @@ from spanwise._masking import MASK, Masker, Part
 from spanwise._media import SMALLEST
 from spanwise._provider import RandomIds, SpanwiseTracerProvider
 from spanwise._samplers import LiveSampler
-from spanwise.export import record
-from spanwise.export.record import Record, make_record, masked_scope
+from spanwise.export import making
+from spanwise.export.making import make_record, masked_scope
+from spanwise.export.record import Record
 from spanwise.instrumentation import spread, translation, vocabulary
 
 # The fixtures of conftest.py set up nothing that one example could leave to the next.
@@ -239,7 +240,7 @@ def test_a_record_has_attributes_of_its_own():
 
 def test_a_scope_is_masked_once(monkeypatch):
     """By each masker; another scope is not taken for it, and only so many are remembered."""
-    monkeypatch.setattr(record, "_MOST_SCOPES", 2)
+    monkeypatch.setattr(making, "_MOST_SCOPES", 2)
     masker = Masker()
     scopes = [InstrumentationScope(f"{SECRET} {n}", "1", attributes={"k": n}) for n in range(5)]
     for scope in scopes:

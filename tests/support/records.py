@@ -13,7 +13,8 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, Status, StatusCode
 
 from spanwise._masking import Masker
-from spanwise.export.record import Record, make_record
+from spanwise.export.making import make_record
+from spanwise.export.record import Record
 
 FOREIGN = Path(__file__).parents[1] / "data" / "foreign_spans"
 _TRACE = 1

@@ -12,7 +12,7 @@ from spanwise._environment import Environment
 from spanwise._masked_attributes import masked_attributes
 from spanwise._masking import Masker
 from spanwise.export.jsonl_files import JsonlFiles
-from spanwise.export.record import make_record
+from spanwise.export.making import make_record
 from spanwise.processors.ended_spans import EndedSpans
 from spanwise.processors.token_counts import TokenCounts
 

@@ -16,8 +16,8 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from spanwise import _guard, _state
 from spanwise._masked_attributes import masked_attributes, masked_value, valid, without_media
 from spanwise._masking import Masker
+from spanwise.export.making import make_record, masked_scope, without_content
 from spanwise.export.readable import Readable
-from spanwise.export.record import make_record, masked_scope, without_content
 
 _default = Masker()
 

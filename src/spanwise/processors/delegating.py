@@ -29,13 +29,8 @@ from spanwise._masking import Masker
 from spanwise._media import Keeper
 from spanwise._sampling import Sampling
 from spanwise.export.call_recordings import CallRecordings
-from spanwise.export.record import (
-    SCOPE_NAME,
-    Record,
-    make_record,
-    masked_scope,
-    record_of_masked,
-)
+from spanwise.export.making import make_record, masked_scope, record_of_masked
+from spanwise.export.record import SCOPE_NAME, Record
 from spanwise.processors.open_spans import OpenSpan, OpenSpans
 from spanwise.processors.token_counts import TokenCounts
 
