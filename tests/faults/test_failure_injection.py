@@ -201,9 +201,19 @@ def outcome_of(run: Callable[[], object], injected: Injected | None) -> object:
         sys.setprofile(None)
 
 
+# The interpreter itself ends with a segmentation fault, now and then and anywhere after it.
+raising_in_coroutines = pytest.mark.skipif(
+    sys.version_info[:2] == (3, 12), reason="3.12 does not survive profilers that raise there"
+)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
-    "run", [run_function, run_failure, run_generator, run_coroutine, run_block]
+    "run",
+    [
+        *(run_function, run_failure, run_generator, run_block),
+        pytest.param(run_coroutine, marks=raising_in_coroutines),
+    ],
 )
 def test_a_failing_call_inside_changes_nothing_for_the_program(
     tmp_path: Path, swallowed: Callable[[], dict[str, int]], run: Any, kind: type[Exception]
