@@ -27,7 +27,7 @@ FEW: Final = 4  # items of a sequence that share what is left between them
 _MOST = 256  # values, and as much as so many weigh
 _DEEPEST = 8
 _CHARACTERS_OF_ONE = 128  # of a long text, that weigh as much as one value
-LARGEST: Final = 2**63 - 1  # of 64 bits
+_LARGEST: Final = 2**63 - 1  # of 64 bits
 _SMALLEST: Final = -(2**63)
 _BYTES_OF_ONE = 8  # that the walk takes of its budget for a value, at most, beside its text
 ROOM_OF_ONE: Final = 32  # bytes for which a value counts where room is for both bytes and values
@@ -143,7 +143,7 @@ class PlainValues:
                     weight += added
                     large += 1
             elif kind is int:
-                if item > LARGEST:  # one that is too small is refused when it is written
+                if item > _LARGEST:  # one that is too small is refused when it is written
                     return None
             elif item is None or kind is bool:
                 pass
@@ -199,7 +199,7 @@ class PlainValues:
                 if item.startswith("-"):  # the arguments of a command
                     return None
             elif kind is int:
-                if item > LARGEST:  # one that is too small is refused when it is written
+                if item > _LARGEST:  # one that is too small is refused when it is written
                     return None
             elif item is None or kind is bool:
                 pass
@@ -236,7 +236,7 @@ def are_numbers(items: list[Any]) -> bool:
     if (kind is not int and kind is not float) or not are_of(kind, items):
         return False
     if kind is int:
-        return bool(max(items) <= LARGEST and min(items) >= _SMALLEST)
+        return bool(max(items) <= _LARGEST and min(items) >= _SMALLEST)
     return all(map(isfinite, items))
 
 

@@ -171,6 +171,8 @@ def _text(value: Any) -> str:
 def _value(name: str, text: str) -> Any:
     """Return what `_text` wrote, as an attribute can hold it: it may come from a stranger."""
     value = _json(text)
+    if name == semconv.OBSERVATION_TAGS and not isinstance(value, list):
+        value = [value]
     if isinstance(value, list):
         return tuple(str(attribute_value(name, item)) for item in value[:_MOST_TAGS])
     return attribute_value(name, value)

@@ -1,9 +1,8 @@
 """Write a few short values of builtin types, of which the text alone tells that it is harmless.
 
-Most of what is captured is that. Types and sizes are looked at, and the whole is written at once;
-then one look at the text tells that it names nothing secret, nor holds anything that looks like
-it. What another thread changes in between is looked at in the text as well. Whatever says more is
-left to `PlainValues`.
+Most of what is captured is that. Types and sizes are looked at, in a copy, which no other thread
+changes, and the copy is written; no name is looked at. One look at the text tells that it names
+nothing secret, nor holds anything that looks like it. Whatever says more is left to `PlainValues`.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from spanwise._secret_hints import Hints
 _MOST: Final = 24  # items of a container
 _DEEPEST: Final = 3
 
-_Size = tuple[int, int]  # how many values there are, and into how many parts a limit falls
+_Copy = tuple[Any, int, int]  # a copy; how many values there are; into how many parts a limit fell
 
 
 class SmallValues:
@@ -43,35 +42,35 @@ class SmallValues:
         if tells_something is None:
             return None
         kind = type(value)
-        try:
-            if kind is dict:
-                size = self._mapping(value, 0)
-            elif kind is list or kind is tuple:
-                size = self._sequence(value, 0)
-            else:
-                is_short = kind is str and len(value) <= SHORT
-                size = (1, 1) if is_short or value is None else None
-            if size is None:
-                return None
-            data = dumps(value)
-        except (JSONEncodeError, RuntimeError):  # a lone surrogate, or another thread
+        if kind is dict:
+            found = self._mapping(value, 0)
+        elif kind is list or kind is tuple:
+            found = self._sequence(value, 0)
+        else:
+            is_short = kind is str and len(value) <= SHORT
+            found = (value, 1, 1) if is_short or value is None else None
+        if found is None:
             return None
-        weight, parts = size
+        copy, weight, parts = found
+        try:
+            data = dumps(copy)
+        except JSONEncodeError:  # a lone surrogate, a key that is no text, a number too small
+            return None
         length = len(data)
         if (length + ROOM_OF_ONE * (weight + 2)) * parts > self._room or weight > self._most:
             return None
         text = data.decode()
-        if tells_something(text) or (length > LONGEST_KEY and not _has_short_keys(value)):
+        if tells_something(text) or (length > LONGEST_KEY and not _has_short_keys(copy)):
             return None
         return text
 
-    def _mapping(self, value: dict[Any, Any], depth: int) -> _Size | None:
-        weight = len(value)
-        if weight > _MOST or depth >= self._deepest:
+    def _mapping(self, value: dict[Any, Any], depth: int) -> _Copy | None:
+        if len(value) > _MOST or depth >= self._deepest:
             return None
-        nested, parts = 0, 1
-        for item in value.values():
-            kind = type(item)
+        copy = value.copy()
+        weight, nested, parts = len(copy), 0, 1
+        for key, item in copy.items():
+            kind = type(item)  # told by identity: a class of its own may answer for all else
             if kind is str:
                 if len(item) > SHORT:
                     return None
@@ -81,24 +80,27 @@ class SmallValues:
                 if item - item != 0:
                     return None
             elif kind is dict or kind is list or kind is tuple:
-                look = self._mapping if kind is dict else self._sequence
-                size = look(item, depth + 1)
-                if size is None:
+                if type(key) is not str:  # its hash would be asked for
                     return None
-                added, inner = size
+                look = self._mapping if kind is dict else self._sequence
+                found = look(item, depth + 1)
+                if found is None:
+                    return None
+                copy[key], added, inner = found
                 weight += added
                 nested += 1
                 parts = max(parts, inner)
             else:
                 return None
-        return weight, parts * nested if nested else 1
+        return copy, weight, parts * nested if nested else 1
 
-    def _sequence(self, value: Any, depth: int) -> _Size | None:
-        length = weight = len(value)
-        if length > RUN or depth >= self._deepest:
+    def _sequence(self, value: Any, depth: int) -> _Copy | None:
+        if len(value) > RUN or depth >= self._deepest:
             return None
+        copy = list(value)
+        length = weight = len(copy)
         parts = 1
-        for item in value:
+        for position, item in enumerate(copy):
             kind = type(item)
             if kind is str:
                 if len(item) > SHORT:
@@ -110,28 +112,28 @@ class SmallValues:
                     return None
             elif kind is dict or kind is list or kind is tuple:
                 look = self._mapping if kind is dict else self._sequence
-                size = look(item, depth + 1)
-                if size is None:
+                found = look(item, depth + 1)
+                if found is None:
                     return None
-                added, inner = size
+                copy[position], added, inner = found
                 weight += added
                 parts = max(parts, inner)
             else:
                 return None
-        return weight, parts * (2 if length > FEW else max(1, length))
+        return copy, weight, parts * (2 if length > FEW else max(1, length))
 
 
 def _has_short_keys(value: Any) -> bool:
-    """Return whether no key is too long to be written as a whole."""
+    """Return whether no key of what was written is too long to be written as a whole."""
     items = value
     if type(value) is dict:
         if value and len(max(value, key=len)) > LONGEST_KEY:
             return False
         items = value.values()
-    elif type(value) is str or value is None:
+    elif type(value) is not list:
         return True
     for item in items:
         kind = type(item)
-        if (kind is dict or kind is list or kind is tuple) and not _has_short_keys(item):
+        if (kind is dict or kind is list) and not _has_short_keys(item):
             return False
     return True

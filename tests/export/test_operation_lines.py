@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
+from opentelemetry import trace
 
 import spanwise
 from spanwise import _state
@@ -166,6 +169,35 @@ IDENTITIES: list[dict[str, Any]] = [
     {"metadata": {"input": "i", "output": "o", "\ud800": "\ud800", "bytes": b"x"}},
     {"user": {"id": 5, "age": 1.5, "is_new": True}},
 ]
+
+
+@pytest.mark.parametrize("tags", ["5", "true", "1.5", "plain", '"text"', "{}", '["a","b"]'])
+def test_tags_of_a_stranger_lose_no_line(compared: Compared, tags: str) -> None:
+    """Baggage may say anything; what it says of tags is a few texts."""
+    said = f"observation.tags={urllib.parse.quote(tags)}"
+    headers = {"traceparent": f"00-{'1' * 32}-{'2' * 16}-01", "baggage": said}
+    with spanwise.extract(headers, identity=True):
+        agent("x")
+        with spanwise.identify(tags=["own"]):
+            agent("y")
+    assert [] == compared.differ
+    assert 4 == len(compared.records)
+    for record in compared.records:
+        found = record.attributes["observation.tags"]
+        assert type(found) is tuple
+        assert all(type(tag) is str for tag in found)
+
+
+@pytest.mark.parametrize("tags", [5, "text", True, ["a"]])
+def test_tags_of_a_third_party_lose_no_line(tmp_path: Path, tags: Any) -> None:
+    """Their spans may have anything under that name."""
+    spanwise.configure(traces_dir=tmp_path / "t")
+    with trace.get_tracer("theirs").start_as_current_span("root") as span:
+        span.set_attribute("observation.tags", tags)
+    (path,) = (tmp_path / "t").glob("traces_*.jsonl")
+    assert [[tags] if type(tags) is not list else tags] == [
+        orjson.loads(line)["tags"] for line in path.read_bytes().splitlines()
+    ]
 
 
 @pytest.mark.parametrize("said", IDENTITIES, ids=lambda said: repr(said)[:40])

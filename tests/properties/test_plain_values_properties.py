@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import random
+import sys
 import threading
 import uuid
 from typing import Any
@@ -185,6 +186,10 @@ def test_a_few_short_values_are_not_copied(value: Any, monkeypatch: pytest.Monke
     assert orjson.dumps(value).decode() == Encoder(MASKERS[0]).dumps(value)
 
 
+class SecretStr(str):
+    """Hidden for what it is called."""
+
+
 @pytest.mark.parametrize(
     "value",
     [
@@ -207,6 +212,9 @@ def test_a_few_short_values_are_not_copied(value: Any, monkeypatch: pytest.Monke
         {"a": [[[[1]]]]},
         {"a": [1] * 300},
         {"a": "\ud800"},
+        {"a": SecretStr("hunter2")},
+        {SecretStr("a"): 1},
+        {SecretStr("a"): {"b": 1}},
     ],
     ids=lambda value: repr(value)[:60],
 )
@@ -257,3 +265,33 @@ def test_a_value_that_another_thread_changes_is_written_within_the_limits() -> N
     finally:
         is_done.set()
         thread.join()
+
+
+def test_what_another_thread_puts_there_is_not_written_unseen() -> None:
+    """What is written is what was looked at, whenever the value changes."""
+    inner = {f"field{number}": "v" * 200 for number in range(14)}
+    value: dict[str, Any] = {"a": "plain", "b": dict.fromkeys("cdefghij", 1), "inner": inner}
+    encoder = Encoder(MASKERS[0])
+    is_done = threading.Event()
+
+    def change() -> None:
+        while not is_done.is_set():
+            value["a"] = SecretStr("hunter2")
+            inner["extra"] = 1
+            str(1)  # where threads take turns
+            value["a"] = "plain"
+            str(1)
+            inner.pop("extra")
+
+    thread = threading.Thread(target=change)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread.start()
+    try:
+        texts = [encoder.dumps(value) for _ in range(5000)]
+    finally:
+        sys.setswitchinterval(before)
+        is_done.set()
+        thread.join()
+    assert not [text for text in texts if "hunter2" in text]
+    assert 2 <= len({*texts}), "it changed"

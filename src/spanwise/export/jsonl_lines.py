@@ -123,6 +123,7 @@ def trace_line(
         resource: what stands in the place of the record's, which it says.
     """
     attributes = record.attributes
+    tags = attributes.get(semconv.OBSERVATION_TAGS, ())  # a third party may write anything there
     known = observation_line(record) if observation is None else observation
     line: dict[str, Any] = {
         "trace_id": known["trace_id"],
@@ -131,7 +132,7 @@ def trace_line(
         "start_time": known["start_time"],
         "end_time": known["end_time"],
         "metadata": record.metadata() if known["metadata"] else {},
-        "tags": list(attributes.get(semconv.OBSERVATION_TAGS, ())),
+        "tags": list(tags) if isinstance(tags, (tuple, list)) else [tags],
         "status": "error" if "error" in known else "success",
     }
     names = _names(attributes)

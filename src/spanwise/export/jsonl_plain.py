@@ -48,14 +48,19 @@ _TOLD: Final = frozenset(
 )
 _ALWAYS_TOLD: Final = _TOLD - {_INPUT, _OUTPUT}
 _KEY: Final = "jsonl"  # of what is remembered of an operation, and of an identity
-# What has its place in each line of the kind; all else is said of whom it is for.
-_FIELDS: Final = frozenset(
+# What an observation's line says of each span by itself, and what of whom it is for; likewise of a
+# trace's. A line that says more is none that can be told beforehand.
+_OF_A_SPAN: Final = frozenset(
     (
         "id trace_id parent_id type name start_time end_time input output metadata attributes scope"
     ).split()
 )
-_FIELDS_OF_TRACE: Final = frozenset(
+_OF_SOMEBODY: Final = ("tags", "user_id", "account_id", "session_id")
+_OF_A_ROOT: Final = frozenset(
     "trace_id name session_id start_time end_time input output root_id resource".split()
+)
+_OF_SOMEBODYS: Final = (
+    *("metadata", "tags", "status", "user_id", "account_id", "user", "account", "message_id"),
 )
 _TYPES: Final[dict[Any, bytes]] = {kind: kind.encode() for kind in semconv.OBSERVATION_TYPE_VALUES}
 
@@ -111,14 +116,19 @@ def _who(record: Record, identity: Identity) -> _Who | tuple[()]:
     line = observation_line(record)
     trace = trace_line(record, line, {})
     shown = {key: value for key, value in line["attributes"].items() if key in identity}
-    said = {key: line[key] for key in line if key not in _FIELDS}
+    said = {key: line[key] for key in _OF_SOMEBODY if key in line}
+    of_trace = {key: trace[key] for key in _OF_SOMEBODYS if key in trace}
+    if len(line) > len(_OF_A_SPAN) + len(said) or not _OF_A_ROOT.issuperset(
+        trace.keys() - of_trace.keys()
+    ):
+        return ()
     try:
         return (
             dumps(line["metadata"]),
             b"," + dumps(said)[1:-1] if said else b"",
             dumps(shown)[1:-1] + b"," if shown else b"",
             dumps(trace["session_id"]),
-            dumps({key: trace[key] for key in trace if key not in _FIELDS_OF_TRACE})[1:-1],
+            dumps(of_trace)[1:-1],
         )
     except TypeError:  # what JSON has no form for
         return ()
