@@ -88,18 +88,18 @@ _CALLS = {
 # The variant, the bound, and the bound of a quick run: where a target is not met yet, that is what
 # was reached and half as much, so that it is not lost again.
 _VARIANTS = (
-    ("Spanwise, no sink", 0.30, 0.75),
-    ("Spanwise, files", 0.45, 2.00),
-    ("Spanwise, spool", 0.45, 2.20),
-    ("Spanwise on a foreign provider", 0.75, 1.25),
+    ("Spanwise, no sink", 0.30, 0.65),
+    ("Spanwise, files", 0.45, 1.65),
+    ("Spanwise, spool", 0.45, 1.50),
+    ("Spanwise on a foreign provider", 0.75, 1.00),
 )
 _OVER_BARE = (
     ("off", "root", "Spanwise", "switched off: a call", 0.3, 0.6),
     ("off", "root_async", "Spanwise", "switched off: a coroutine", 0.3, 0.6),
     ("unconfigured", "root", "Spanwise", "unconfigured: a call", 0.3, 0.6),
     ("unconfigured", "root_async", "Spanwise", "unconfigured: a coroutine", 0.3, 0.6),
-    ("sampled out", "root", "Spanwise", "sampled out: a call", 1.5, 3.0),
-    ("sampled out", "nested", "Spanwise", "sampled out: a nested call", 1.5, 3.0),
+    ("sampled out", "root", "Spanwise", "sampled out: a call", 1.5, 2.5),
+    ("sampled out", "nested", "Spanwise", "sampled out: a nested call", 1.5, 2.5),
     ("decorated", "steps", "Spanwise, no sink", "a step of a generator", 1.5, 3.0),
     ("decorated", "steps_async", "Spanwise, no sink", "a step of an async generator", 1.5, 3.0),
 )
@@ -168,7 +168,7 @@ def _of_bursts(ours: str, stock: str) -> Iterator[Target]:
 
     yield Target(f"share delivered of a burst, {ours}", 1.0, 1.0, share, is_rate=True)
     yield Target(f"delivered, {ours}", 30_000, None, rate, "spans/s", is_scaled=True, is_rate=True)
-    yield Target(f"CPU per span, {ours}, {stock} = 1", 0.7, 2.5, cpu)
+    yield Target(f"CPU per span, {ours}, {stock} = 1", 0.7, 1.9, cpu)
 
 
 def _exit(state: str, key: str) -> Callable[[Results], float]:
