@@ -541,7 +541,9 @@ def test_a_recursion_without_end_is_the_programs_recursion_error(files, swallowe
     with pytest.raises(RecursionError):
         forever()
     assert context_api.get_current() is before
-    assert any(line["metadata"]["error_type"] == "RecursionError" for line in files.observations())
+    # The innermost of all may not have had the room to say even that.
+    told = [line["metadata"].get("error_type") for line in files.observations()]
+    assert "RecursionError" in told
     swallowed()  # near the limit our own code cannot run either, and that is counted
     assert len(files.traces()) == 1
 
