@@ -835,8 +835,9 @@ forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork her
 
 @forks
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
-def test_a_forked_child_makes_a_connection_of_its_own(server, transport):
+def test_a_forked_child_makes_a_connection_of_its_own(server, transport, monkeypatch):
     """And the one of its parent is as it was."""
+    monkeypatch.setattr(transports, "_LONGEST_IDLE_S", 1e9)  # however slow the child is
     made = server()
     sender = transport(made.url)
     assert 200 == sender.post(b"1").status
