@@ -33,7 +33,7 @@ from spanwise import _encoding, _guard, _masking, semconv
 from spanwise._value_kinds import MARGIN
 
 # Of one way of capturing; what is captured in less than a millisecond has plenty.
-WATCHDOG_S = 2.0
+WATCHDOG_S = 4.0
 MAKING_S = 60.0  # importing and building may take long; nothing of ours runs meanwhile
 BYTES = 65_536
 
