@@ -15,6 +15,7 @@ from opentelemetry import trace
 
 import spanwise
 from spanwise import _state
+from spanwise.export import jsonl_plain
 from spanwise.export.jsonl_lines import encoded, observation_line, trace_line
 from spanwise.export.jsonl_plain import plain_lines
 from spanwise.export.otlp_json import LineEncoder
@@ -198,6 +199,22 @@ def test_tags_of_a_third_party_lose_no_line(tmp_path: Path, tags: Any) -> None:
     assert [[tags] if type(tags) is not list else tags] == [
         orjson.loads(line)["tags"] for line in path.read_bytes().splitlines()
     ]
+
+
+def test_what_lines_are_not_known_to_say_is_not_remembered(
+    compared: Compared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A field that nobody has said to be of the span or of the identity might be of one call."""
+    usual = jsonl_plain.observation_line
+    with spanwise.identify(user="jane"):
+        tool("x")
+    (record,) = compared.records
+    if _state.runtime.open is None:  # type: ignore[union-attr]
+        pytest.skip("SPANWISE_LEAN_SPANS has no span made of which anything is known")
+    assert plain_lines(record, RESOURCE) is not None
+    record.identity.texts.clear()
+    monkeypatch.setattr(jsonl_plain, "observation_line", lambda one: {**usual(one), "new": 1})
+    assert plain_lines(record, RESOURCE) is None
 
 
 @pytest.mark.parametrize("said", IDENTITIES, ids=lambda said: repr(said)[:40])

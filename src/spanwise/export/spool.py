@@ -66,37 +66,27 @@ class Spool:
         own = self._own.get()
         own.depth += 1
         try:
-            written = own.open or self._begun(own)
-            try:
-                self._append(own, written, line)
-            except GoneError:
-                self._give_up(own, written)
-                written = self._begun(own)
+            for is_last_try in (False, True):
+                written = own.open or self._begun(own)
                 try:
-                    self._append(own, written, line)
+                    now = time.monotonic()
+                    if own.depth == 1 and now - written.begun_at > self._segment_s:
+                        self._go_on(written)
+                    if now - written.lease_seen_at >= _LEASE_LOOK_EVERY_S:
+                        self._look(written, now)
+                    written.handle.write(line)
+                    written.lines += 1
+                    break
                 except GoneError:
-                    self._give_up(own, written)
-                    raise
+                    own.open = None
+                    self._count_gone(written)
+                    if is_last_try:
+                        raise
+            # A span that a signal handler ends in the midst of this must not close the segment.
+            if own.depth == 1 and written.handle.size >= self._segment_bytes:
+                self._go_on(written)
         finally:
             own.depth -= 1
-
-    def _append(self, own: _Own, written: _Open, line: bytes) -> None:
-        # A span that a signal handler ends in the midst of this must not close the segment.
-        is_alone = own.depth == 1
-        now = time.monotonic()
-        if is_alone and now - written.begun_at > self._segment_s:
-            self._go_on(written)
-        if now - written.lease_seen_at >= _LEASE_LOOK_EVERY_S:
-            self._look(written, now)
-        handle = written.handle
-        handle.write(line)
-        written.lines += 1
-        if is_alone and handle.size >= self._segment_bytes:
-            self._go_on(written)
-
-    def _give_up(self, own: _Own, written: _Open) -> None:
-        own.open = None
-        self._count_gone(written)
 
     def holds(self, line: bytes) -> bool:
         """Return whether a line is among the last ones that this process wrote."""
