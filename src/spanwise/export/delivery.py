@@ -160,7 +160,8 @@ class Delivery:
                         self._courier.refused(parcels[0].line, answer, verdict)
             # Only now: what has to be sent again is read, packed and cut again, too.
             for parcel in parcels:
-                self._put_aside(parcel, keep, is_refused=is_refused)
+                if is_refused or parcel.content is None or parcel.whole is not None:
+                    self._put_aside(parcel, keep, is_refused=is_refused)
             settle(parcels[-1].line, len(parcels))
 
     def _packed(self, line: Line) -> Parcel:

@@ -15,12 +15,12 @@ import errno
 import os
 import re
 import sys
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import Final
+from zlib import crc32
 
 from spanwise import _guard, _state
 from spanwise.export.leases import Lease
@@ -61,7 +61,7 @@ class Line:
 def sealed(text: bytes) -> bytes:
     """Return a JSON object as a line: with its checksum as last member, and a newline."""
     checked = text[:-1]
-    return checked + _SEAL % zlib.crc32(checked)
+    return checked + _SEAL % crc32(checked)
 
 
 def unsealed(line: bytes) -> bytes:
@@ -93,7 +93,7 @@ def _whole(piece: bytes, start: int, marks: list[tuple[int, int]]) -> bytes:
     checksum, checked_to = 0, start
     for at, end in marks:
         if at >= start:
-            checksum = zlib.crc32(piece[checked_to:at], checksum)
+            checksum = crc32(piece[checked_to:at], checksum)
             checked_to = at
             if at > start and piece[at:end] == _CHECKSUM % checksum:
                 return piece[start:end]
@@ -102,7 +102,7 @@ def _whole(piece: bytes, start: int, marks: list[tuple[int, int]]) -> bytes:
 
 def _is_whole(piece: bytes) -> bool:
     checked = piece[:-_CHECKSUM_BYTES]  # nothing at all has a checksum as well, and is no line
-    return bool(checked) and piece.endswith(_CHECKSUM % zlib.crc32(checked))
+    return bool(checked) and piece.endswith(_CHECKSUM % crc32(checked))
 
 
 def segment_path(folder: Path, process: str, number: int) -> Path:
@@ -341,7 +341,7 @@ def _lines(
     torn = taken = 0
     end = offset
     data, at = b"", 0
-    while not lines or (len(lines) < most_lines and taken < most_bytes):
+    while True:
         stop = data.find(b"\n", at)
         if stop < 0:
             begun = data[at:]
@@ -352,23 +352,27 @@ def _lines(
             if not begun or not is_ended:
                 break
             stop = len(data)  # the last line, without its end: torn, or all but torn
+            end -= 1
         piece = data[at:stop]
-        if not len(lines) % _LINES_OF_A_BITE:
-            rest()
-        end += len(piece) + (stop < len(data))
+        length = stop - at
+        end += length + 1
         at = stop + 1
-        if not piece:
-            continue
-        taken += len(piece)
-        if _is_whole(piece):  # as nearly all are
+        checked = piece[:-_CHECKSUM_BYTES]
+        if checked and piece.endswith(_CHECKSUM % crc32(checked)):  # whole, as nearly all are
             lines.append(Line(piece, number, end, torn))
-            continue
-        before = lines[-1].end if lines else offset
-        whole = intact(piece)
-        lines += [Line(found, number, before, torn) for found in whole[:-1]]
-        if len(whole) != 1 or len(whole[0]) != len(piece):
-            torn += 1
-        lines += [Line(found, number, end, torn) for found in whole[-1:]]
+            if not len(lines) % _LINES_OF_A_BITE:
+                rest()
+        elif piece:
+            rest()
+            before = lines[-1].end if lines else offset
+            whole = intact(piece)
+            lines += [Line(found, number, before, torn) for found in whole[:-1]]
+            if len(whole) != 1 or len(whole[0]) != len(piece):
+                torn += 1
+            lines += [Line(found, number, end, torn) for found in whole[-1:]]
+        taken += length
+        if lines and (taken >= most_bytes or len(lines) >= most_lines):
+            break
     return lines, torn, end
 
 

@@ -18,6 +18,7 @@ from spanwise.export import protobuf, wire_plain
 from spanwise.export.otlp_json import BEGINNING, BEHIND_SPAN
 
 _CHECKSUM = re.compile(rb',"crc":"[0-9a-f]{8}"}')
+_CHECKSUM_BEGINS = b',"crc":"'
 _CHECKSUM_BYTES = len(b',"crc":"89abcdef"}')
 _LARGEST_GROUP = 65_536  # of those that are remembered
 _last_group = [b""]
@@ -105,6 +106,15 @@ def parts(line: bytes) -> tuple[bytes, bytes]:
     Raises:
         ValueError: the line is not put together like this.
     """
+    (group,) = _last_group  # most lines have the one of the line before
+    end = len(line) - _CHECKSUM_BYTES
+    if (
+        group
+        and line.startswith(_CHECKSUM_BEGINS, end)
+        and line.endswith(group, 0, end)
+        and line.startswith(BEGINNING)
+    ):
+        return line[len(BEGINNING) : end - len(group)], group
     end = len(line) - line.endswith(b"\n")
     start = end - _CHECKSUM_BYTES
     if _CHECKSUM.match(line, start, end):
@@ -113,15 +123,11 @@ def parts(line: bytes) -> tuple[bytes, bytes]:
         end -= 1
     else:
         raise ValueError("no end of a line")
-    (group,) = _last_group  # most lines have the one of the line before
-    if group and line.endswith(group, 0, end):
-        behind = end - len(group)
-    else:
-        behind = line.rfind(BEHIND_SPAN, 0, end)
-        group = line[behind:end]
-        if behind >= 0:
-            _surroundings(group)
-            _last_group[0] = group
+    behind = line.rfind(BEHIND_SPAN, 0, end)
+    group = line[behind:end]
+    if behind >= 0:
+        _surroundings(group)
+        _last_group[0] = group
     if behind < 0 or not line.startswith(BEGINNING):
         raise ValueError("no line of one span")
     return line[len(BEGINNING) : behind], group
