@@ -11,11 +11,14 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from opentelemetry import trace
+from opentelemetry.trace import SpanContext
 
 import spanwise
 from spanwise import _state
-from spanwise.export import jsonl_plain
+from spanwise.export import jsonl_plain, wire, wire_operations
 from spanwise.export.jsonl_lines import encoded, observation_line, trace_line
 from spanwise.export.jsonl_plain import plain_lines
 from spanwise.export.otlp_json import LineEncoder
@@ -25,17 +28,22 @@ RESOURCE = b'{"service.name":"x"}'
 
 
 class Compared:
-    """A sink that makes each line twice, and keeps how."""
+    """A sink that makes each line twice, and keeps how; likewise what is sent of it."""
 
     def __init__(self) -> None:
         self.encoder = LineEncoder()
+        self.not_read = 0
         self.records: list[Record] = []
-        self.differ: list[tuple[bytes, bytes]] = []
+        self.differ: list[tuple[Any, Any]] = []
 
     def write(self, record: Record) -> None:
         self.records.append(record)
         other = dataclasses.replace(record, prepared=None)
-        pairs = [(self.encoder(record), self.encoder(other))]
+        line, parts = self.encoder.with_parts(record)
+        pairs: list[tuple[Any, Any]] = [(line, self.encoder(other))]
+        if parts is not None:
+            pairs.append((wire.encoded_operation(parts), wire.encoded(line)))
+            self.not_read += 1
         lines = plain_lines(record, RESOURCE)
         if lines is not None:
             described = dataclasses.replace(other, resource={"service.name": "x"})
@@ -147,6 +155,7 @@ def test_most_operations_are_known_beforehand(compared: Compared) -> None:
     known = [record.prepared is not None for record in compared.records]
     told = [True, True, True, False, True, True, True, False, True, True]
     assert [are_lean and is_told for is_told in told] == known
+    assert sum(known) == compared.not_read
     identified = [record.identity is not None for record in compared.records]
     for_jane = [*[False] * 4, *[True] * 3, *[False] * 3]
     assert [are_lean and is_hers for is_hers in for_jane] == identified
@@ -252,3 +261,88 @@ def test_a_renamed_operation_has_its_new_name(compared: Compared) -> None:
         observation.span.update_name("new")
     assert ["tool", "new"] == [record.name for record in compared.records]
     assert [] == compared.differ
+
+
+texts = st.text(max_size=40) | st.sampled_from(["}},", '{"key":', "x" * 20_000, "\u2028é"])
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    value=st.recursive(
+        texts | st.integers() | st.floats() | st.none(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+        max_leaves=8,
+    ),
+    said=st.dictionaries(texts.filter(bool), texts, max_size=4),
+    name=texts,
+    description=texts,
+)
+def test_what_is_sent_of_a_line_is_what_it_says(
+    compared: Compared, value: Any, said: dict[str, str], name: str, description: str
+) -> None:
+    """Whatever went in and came out, whoever it is for, and whatever it is called."""
+    made = spanwise.tool(name or "x", description=description)(lambda value: value)
+    with spanwise.identify(user=name or "x", metadata=said):
+        made(value)
+    tool(value)
+    assert [] == compared.differ
+
+
+def parts(**other: Any) -> Any:
+    context = SpanContext(0xA1, 0xB2, False)
+    usual = {
+        "context": context,
+        "parent": None,
+        "flags": 0x101,
+        "name": b'"tool"',
+        "start": 1,
+        "end": 2,
+        "who": b"",
+        "known": b'{"key":"a","value":{"stringValue":"b"}}',
+        "went_in": "{}",
+        "came_out": None,
+        "behind": b"]}",
+    }
+    return tuple((usual | other).values())
+
+
+def test_what_only_looks_like_an_operation_is_read_as_a_line() -> None:
+    """Ids, times and texts that the protocol cannot hold."""
+    assert wire.encoded_operation(parts()) is not None
+    for odd in (
+        {"context": (0, 1, False, 1)},
+        {"context": (1, 0, False, 1)},
+        {"context": (1 << 128, 1, False, 1)},
+        {"context": (1, -1, False, 1)},
+        {"context": ("a", 1, False, 1)},
+        {"parent": (1, 1 << 64, False, 1)},
+        {"parent": (1, 0, False, 1)},
+        {"start": 1 << 64},
+        {"flags": 1 << 32},
+        {"name": b"no JSON"},
+        {"who": b"{,"},
+        {"went_in": 5},
+        {"came_out": b"bytes"},
+        {"came_out": "\ud800"},
+    ):
+        assert wire.encoded_operation(parts(**odd)) is None
+
+
+def test_what_is_remembered_of_operations_is_bounded() -> None:
+    """Many different ones, and large ones, cost no more than a few."""
+    remembered = (wire_operations._names, wire_operations._attributes, wire_operations.groups)
+    for number in range(3000):
+        said = b'{"key":"a","value":{"stringValue":"%d"}}' % number
+        name, behind = b'"%d"' % number, b"]%d}" % number
+        assert wire.encoded_operation(parts(name=name, who=said + b",", behind=behind))
+    large = b"x" * 70_000
+    said = b'{"key":"a","value":{"stringValue":"%b"}}' % large
+    assert wire.encoded_operation(parts(name=b'"%b"' % large, known=said, behind=large))
+    for known in remembered:
+        assert 0 < len(known) <= 1024
+        assert max(map(len, known)) < 70_000

@@ -61,13 +61,20 @@ def spare(tmp_path, monkeypatch):
     return folder
 
 
-@pytest.fixture
-def make(tmp_path):
+class Telling(Spool):
+    """A spool that is told what its lines say, so that they need not be read again."""
+
+    def write(self, line, parts=("something",)):
+        super().write(line, parts)
+
+
+@pytest.fixture(params=[Spool, Telling], ids=["read", "recent"])
+def make(tmp_path, request):
     """Make spools in one folder; they are closed at the end."""
     made = []
 
     def spool_of(most_bytes=1 << 30, endpoint="http://127.0.0.1:9/v1/traces", root=tmp_path / "s"):
-        made.append(Spool(Places(Destination(endpoint=endpoint), root), most_bytes))
+        made.append(request.param(Places(Destination(endpoint=endpoint), root), most_bytes))
         return made[-1]
 
     yield spool_of
@@ -890,6 +897,27 @@ def test_a_thousand_dead_processes_are_looked_through_once(make, patch):
     assert list(range(1_000)) == sorted(courier.arrived)
     assert len(scans) < 20
     assert ["destination.json"] == [path.name for path in folder.iterdir()]
+
+
+def test_what_fills_a_request_waits_for_no_more(make, patch):
+    """As with OpenTelemetry's batch processor; fewer lines wait for others."""
+    each = make()
+    courier = TakesAll()
+    patch.setattr(courier, "linger_s", 3600.0)
+    backlog = Backlog("spool", "the spool", each.write)
+    drainer = Drainer(each, backlog, courier)
+    for n in range(courier.most_lines - 1):
+        backlog.append(line(n))
+        drainer.notify()
+    time.sleep(0.2)
+    assert [] == courier.arrived
+    backlog.append(line(courier.most_lines - 1))
+    until = time.monotonic() + WATCHDOG_S
+    while len(courier.arrived) < courier.most_lines:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    drainer.close(WATCHDOG_S)
+    assert list(range(courier.most_lines)) == courier.arrived
 
 
 def test_names_of_processes_are_names_of_files(patch):

@@ -160,7 +160,7 @@ HELD = {
         write = lines.Handle.write
         def slow(handle, line):
             hold() if threading.current_thread() is holder else None
-            write(handle, line)
+            return write(handle, line)
         lines.Handle.write = slow
         def held():
             work()

@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from time import monotonic, sleep
-from typing import Final
+from typing import Any, Final
 
 from opentelemetry.context import Context
 
@@ -37,7 +37,8 @@ class Backlog:
     Args:
         kind: what the counters call it: `written.<kind>`, `delayed.<kind>`, `lost.<kind>`.
         target: what log lines call it.
-        write: puts one line into the file; called by one thread at a time.
+        write: puts one line into the file; called by one thread at a time, with what was given
+            with the line if something was, and it did not have to wait.
         holds: says whether a line is in the file; asked where a signal handler of the program
             raised something while it was written.
         most_bytes: of the lines that wait; further ones are lost, and counted.
@@ -47,7 +48,7 @@ class Backlog:
         self,
         kind: str,
         target: str,
-        write: Callable[[bytes], None],
+        write: Callable[..., None],
         holds: Callable[[bytes], bool] = lambda line: False,
         most_bytes: int = MOST_WAITING_BYTES,
     ) -> None:
@@ -59,7 +60,7 @@ class Backlog:
         self._most_bytes = most_bytes
         self._own = PerProcess(_Own)
 
-    def append(self, line: bytes) -> None:
+    def append(self, line: bytes, *given: Any) -> None:
         """Write one line, or let it wait; raises nothing of ours and never waits for long."""
         own = self._own.get()
         if own.is_slow:
@@ -78,7 +79,7 @@ class Backlog:
                 is_known = True
             else:
                 since = monotonic()
-                self._write(line)
+                self._write(line, *given)
                 is_written = is_known = True
                 own.written += 1
                 next(self._steps)

@@ -166,7 +166,7 @@ class Delivery:
 
     def _packed(self, line: Line) -> Parcel:
         parcel = self._courier.pack(line)
-        self._unrested_bytes += len(line.data)
+        self._unrested_bytes += parcel.size
         if self._unrested_bytes > _BYTES_OF_A_BITE:
             self._unrested_bytes = 0
             self.rest()

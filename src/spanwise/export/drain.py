@@ -29,6 +29,7 @@ from spanwise.export.spool import Spool
 _SCAN_EVERY_S = 5.0
 _PROBE_EVERY_S = 1.0
 _LOOK_EVERY_S = 0.005
+_LOOK_LINGERING_S = 0.02
 
 
 class Drainer:
@@ -324,8 +325,10 @@ class Drainer:
         while not (own.is_closing or own.is_rung or own.is_hurried) and monotonic() < until:
             self._wait_for_bell(own, until - monotonic())
         until = monotonic() + (self._courier.linger_s if own.is_rung else 0.0)
-        while not (own.is_closing or own.is_hurried) and monotonic() < until:
-            self._wait_for_bell(own, until - monotonic())
+        while not (own.is_closing or own.is_hurried) and (left_s := until - monotonic()) > 0:
+            if self._backlog.written() - own.settled >= self._courier.most_lines:
+                break  # what waits fills a request
+            self._wait_for_bell(own, min(left_s, _LOOK_LINGERING_S))
         own.is_hurried = False
 
     def _wait_for_bell(self, own: _Own, most_s: float) -> None:

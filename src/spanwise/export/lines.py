@@ -93,8 +93,8 @@ class Handle:
             return False
         return (status.st_ino, status.st_dev) == self._identity
 
-    def write(self, line: bytes) -> None:
-        """Append a line.
+    def write(self, line: bytes) -> int:
+        """Append a line, and return the offset behind it.
 
         Raises:
             GoneError: nothing was written; the file was deleted, or the descriptor closed.
@@ -115,10 +115,11 @@ class Handle:
             # A signal handler may have raised it when a part was written already.
             self._torn = self._torn or (self._has_name and _ends_torn(self._fd))
             raise
-        self.size = status.st_size + written
+        self.size = end = status.st_size + written
         self._torn = written != len(data)
         if self._torn:
             raise OSError(errno.ENOSPC, f"only a part of a line could be written to {self.path}")
+        return end
 
     def _look(self, status: os.stat_result) -> None:
         """Say what is not as it was when the last line was written."""

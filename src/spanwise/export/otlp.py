@@ -45,7 +45,8 @@ class OtlpCourier:
     def pack(self, line: Line) -> Parcel:
         """Make the wire's bytes of a span."""
         try:
-            encoded = wire.encoded(line.data)
+            encoded = line.parts and wire.encoded_operation(line.parts)
+            encoded = encoded or wire.encoded(line.data)
         except ValueError:
             return Parcel(line, None, 0)
         return Parcel(line, encoded, len(encoded.span) + len(encoded.group))
@@ -53,7 +54,7 @@ class OtlpCourier:
     def shorten(self, line: Line, most_bytes: int) -> Line | None:
         """Return the span with its longest texts cut."""
         data = shortened(line.data, most_bytes)
-        return None if data is None else replace(line, data=data)
+        return None if data is None else Line(data, line.number, line.end, line.torn)
 
     def send(self, parcels: Sequence[Parcel]) -> Answer:
         """Send spans in one request."""
@@ -110,7 +111,7 @@ class OtlpSink:
 
     def write(self, record: Record) -> None:
         """Spool one record, in the vocabularies of the destination too."""
-        self._lines.append(self._line(record))
+        self._lines.append(*self._line.with_parts(record))
         if self._lines.notes_starts:
             self._lines.end(record.span_id)
 

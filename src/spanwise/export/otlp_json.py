@@ -19,7 +19,7 @@ from spanwise import dialects, semconv
 from spanwise._identity import Identity
 from spanwise._lean_spans import LeanSpan
 from spanwise._prepared import Prepared
-from spanwise.export.otlp_operations import Told, operation_line
+from spanwise.export.otlp_operations import Parts, Told, operation_line
 from spanwise.export.protobuf import LARGEST_INT, MOST_NESTED
 from spanwise.export.record import Record
 
@@ -65,6 +65,10 @@ class LineEncoder:
 
     def __call__(self, record: Record) -> bytes:
         """Return the record as a JSON object of one line, without a newline."""
+        return self.with_parts(record)[0]
+
+    def with_parts(self, record: Record) -> tuple[bytes, Parts | None]:
+        """Return the line, and what it says where that is known."""
         for translate in self._dialects:
             record = record.translated(*translate(record))
         source, resource, scope, behind = self._last
@@ -82,13 +86,13 @@ class LineEncoder:
             if told:
                 identity = record.identity
                 who = b"" if identity is None else _known_of(identity)
-                line = operation_line(record, told, who, behind)
-                if line is not None:
-                    return line
+                made = operation_line(record, told, who, behind)
+                if made is not None:
+                    return made
         try:
-            return _line(record, behind, orjson.dumps)
+            return _line(record, behind, orjson.dumps), None
         except TypeError:
-            return _line(record, behind, dumped)
+            return _line(record, behind, dumped), None
 
     def _behind(self, record: Record) -> bytes:
         """Return what stands behind the span."""

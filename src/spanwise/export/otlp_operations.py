@@ -19,10 +19,15 @@ _IN, _OUT = (_START % dumps(key) for key in (_INPUT, _OUTPUT))
 
 # Of what an operation is made of: its name and its attributes, as the line says them.
 Told = tuple[bytes, bytes]
+# Of a line: the span's context and that of its parent, flags, name, start, end, the attributes of
+# the identity, those of the operation, what went in, what came out, what stands behind the span.
+Parts = tuple[Any, Any, int, bytes, int, int, bytes, bytes, Any, Any, bytes]
 
 
-def operation_line(record: Record, told: Told, who: bytes, behind: bytes) -> bytes | None:
-    """Return the line of an operation; None where its times are odd.
+def operation_line(
+    record: Record, told: Told, who: bytes, behind: bytes
+) -> tuple[bytes, Parts] | None:
+    """Return the line of an operation, and what it says; None where its times are odd.
 
     Args:
         record: of its span, which says nothing but what it was prepared of.
@@ -49,7 +54,7 @@ def operation_line(record: Record, told: Told, who: bytes, behind: bytes) -> byt
         above = b',"parentSpanId":"%016x"' % parent[1]
         if parent[2]:
             flags |= 0x200
-    return (
+    line = (
         b'{"resourceSpans":[{"scopeSpans":[{"spans":['
         b'{"traceId":"%032x","spanId":"%016x"%b,"flags":%d,"name":%b,"kind":1,"startTimeUnixNano":"%d",'
         b'"endTimeUnixNano":"%d","attributes":[%b%b%b%b],"status":{"code":0}}%b'
@@ -67,4 +72,7 @@ def operation_line(record: Record, told: Told, who: bytes, behind: bytes) -> byt
             b"" if came_out is None else _OUT + dumps(came_out) + b"}}",
             behind,
         )
+    )
+    return line, (
+        *(context, parent, flags, name, start, end, who, known, went_in, came_out, behind),
     )

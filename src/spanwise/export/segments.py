@@ -19,11 +19,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from zlib import crc32
 
 from spanwise import _guard, _state
 from spanwise.export.leases import Lease
+from spanwise.export.recent import RecentLines
 
 FIRST: Final = 1
 
@@ -50,12 +51,45 @@ class Line:
         number: of the segment.
         end: offset in the segment up to which all is settled once this line is.
         torn: how many damaged lines were skipped before it, since the beginning of this read.
+        parts: what it says, where this process made it a moment ago.
     """
 
     data: bytes
     number: int = 0
     end: int = 0
     torn: int = 0
+    parts: Any = None
+
+
+class RecentLine(Line):
+    """A line that this process wrote a moment ago, and that is read only if it has to be.
+
+    Args:
+        segments: in which it is.
+        number: of its segment.
+        start: where it begins there.
+        end: where it ends.
+        parts: what it says.
+    """
+
+    __slots__ = ("_segments", "_start")
+
+    def __init__(self, segments: Segments, number: int, start: int, end: int, parts: Any) -> None:
+        self._segments = segments
+        self._start = start
+        self.number = number
+        self.end = end
+        self.torn = 0
+        self.parts = parts
+
+    @property
+    def data(self) -> bytes:  # type: ignore[override]
+        """Without its newline.
+
+        Raises:
+            OSError: it is not in the file any more; what is there is read from the file then.
+        """
+        return self._segments.read_again(self.number, self._start, self.end - 1)
 
 
 def sealed(text: bytes) -> bytes:
@@ -156,13 +190,17 @@ class Segments:
         folder: of the destination.
         process: whose segments, as their names begin.
         lease: held by the current process.
+        recent: lines that need not be read, where the current process writes them.
 
     Attributes:
         is_empty: there was no segment when this object was made.
         settled: how many lines were settled since then.
     """
 
-    def __init__(self, folder: Path, process: str, lease: Lease) -> None:
+    def __init__(
+        self, folder: Path, process: str, lease: Lease, recent: RecentLines | None = None
+    ) -> None:
+        self._recent = recent
         self.folder = folder
         self.process = process
         self.lease = lease
@@ -270,6 +308,10 @@ class Segments:
         # A cursor may be damaged as well: no line begins where none ended.
         if at > size or (at not in (0, size) and _read(fd, 1, at - 1) != b"\n"):
             at = 0
+        elif self._recent is not None and (
+            written := self._recent.behind(self._number, at, most_lines, most_bytes)
+        ):
+            return [RecentLine(self, *one) for one in written], 0, written[-1][2]
         return _lines(fd, self._number, at, most_lines, most_bytes, is_ended=is_ended, rest=rest)
 
     def _is_removed(self, stream: FileIO, end: int) -> bool:
@@ -298,6 +340,23 @@ class Segments:
                 new.write(late)
             self._move(self._number, 0)
         return not late
+
+    def read_again(self, number: int, start: int, end: int) -> bytes:
+        """Return a line by its place.
+
+        Raises:
+            OSError: it is not there, or not as it was written.
+        """
+        try:
+            with open(segment_path(self.folder, self.process, number), "rb", buffering=0) as stream:
+                line = _read(stream.fileno(), end - start, start)
+            if not _is_whole(line):
+                raise OSError(errno.EIO, "a line is not as it was written")
+        except OSError:
+            if self._recent is not None:
+                self._recent.forget()
+            raise
+        return line
 
     def _move(self, number: int, offset: int) -> None:
         if (number, offset) != (self._number, self._offset):

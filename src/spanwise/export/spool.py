@@ -7,8 +7,10 @@ import os
 import re
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from spanwise import _guard, _settings
 from spanwise._processes import PerProcess
@@ -17,6 +19,7 @@ from spanwise.export.cap import Cap, forget_the_dead
 from spanwise.export.leases import Lease
 from spanwise.export.lines import GoneError, Handle, holds
 from spanwise.export.places import Places
+from spanwise.export.recent import LONGEST, RecentLines, Written
 from spanwise.export.segments import FIRST, Segments
 
 _SEGMENT_BYTES = 4 << 20
@@ -36,6 +39,7 @@ class _Open:
     handle: Handle
     lease_seen_at: float
     begun_at: float
+    recent: Callable[[Written], None] | None
     lines: int = 0
 
 
@@ -57,8 +61,12 @@ class Spool:
             self._segment_s = _UNSENT_SEGMENT_S
         self._own = PerProcess(_Own, let_go=_Own.let_go)
 
-    def write(self, line: bytes) -> None:
+    def write(self, line: bytes, parts: Any = None) -> None:
         """Append one line; the caller sees to it that one thread at a time does.
+
+        Args:
+            line: with its newline.
+            parts: what it says, for the thread that sends it.
 
         Raises:
             OSError: it is not in the spool, or only a part of it.
@@ -74,8 +82,19 @@ class Spool:
                         self._go_on(written)
                     if now - written.lease_seen_at >= _LEASE_LOOK_EVERY_S:
                         self._look(written, now)
-                    written.handle.write(line)
+                    before = written.lines
+                    end = written.handle.write(line)
                     written.lines += 1
+                    recent = written.recent
+                    # Where a signal handler wrote in the midst of this, both places are uncertain.
+                    if (
+                        parts is not None
+                        and recent is not None
+                        and own.depth == 1
+                        and written.lines == before + 1
+                        and (length := len(line)) <= LONGEST
+                    ):
+                        recent((written.number, end - length, end, parts))
                     break
                 except GoneError:
                     own.open = None
@@ -138,7 +157,9 @@ class Spool:
         try:
             handle = Handle(path, is_new=True)
             now = time.monotonic()
-            made = _Open(Segments(folder, process, lease), FIRST, handle, now, now)
+            mine = Segments(folder, process, lease, recent := RecentLines())
+            add = recent.add if self._cap.is_sent else None
+            made = _Open(mine, FIRST, handle, now, now, add)
         finally:
             # A span that ended in the midst of this may have made them already.
             is_wanted = made is not None and own.open is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from spanwise import _settings
 from spanwise._destinations import Destination
@@ -53,9 +54,14 @@ class SpooledLines:
         """Note that a span has ended, and was appended."""
         self._started.end(span_id)
 
-    def append(self, text: bytes) -> None:
-        """Take one JSON object; never waits for long, and never for the network."""
-        self._backlog.append(sealed(text))
+    def append(self, text: bytes, parts: Any = None) -> None:
+        """Take one JSON object; never waits for long, and never for the network.
+
+        Args:
+            text: of the object.
+            parts: what it says, as the courier knows it, if it is sent by this process.
+        """
+        self._backlog.append(sealed(text), parts)
         self._drainer.notify()
 
     def wake(self) -> None:

@@ -14,8 +14,9 @@ from typing import Any
 
 import orjson
 
-from spanwise.export import protobuf, wire_plain
+from spanwise.export import protobuf, wire_operations, wire_plain
 from spanwise.export.otlp_json import BEGINNING, BEHIND_SPAN
+from spanwise.export.otlp_operations import Parts
 
 _CHECKSUM = re.compile(rb',"crc":"[0-9a-f]{8}"}')
 _CHECKSUM_BEGINS = b',"crc":"'
@@ -36,6 +37,16 @@ class Encoded:
 
     span: bytes
     group: bytes
+
+
+def encoded_operation(said: Parts) -> Encoded | None:
+    """Return the span of an operation; None where its line must be read.
+
+    Args:
+        said: by its line.
+    """
+    span = wire_operations.span_bytes(said)
+    return None if span is None else Encoded(span, wire_operations.groups[said[-1]])
 
 
 def encoded(line: bytes) -> Encoded:

@@ -27,7 +27,7 @@ _BETWEEN: Final = b'}},{"key":'
 _TEXT: Final = b',"value":{"stringValue":'
 _LONGEST: Final = 160  # bytes of an attribute, or of a key, that is remembered
 _LARGEST_LENGTH: Final = 16_384  # likewise
-_ATTRIBUTES: Final = b"\x4a"
+ATTRIBUTES: Final = b"\x4a"
 _PARENT: Final = b"\x22\x08"
 _KINDS: Final = {b"%d" % kind: bytes((kind,)) for kind in range(1, 6)}
 _pack_times = struct.Struct("<BQBQ").pack
@@ -57,6 +57,19 @@ def span_bytes(span: bytes) -> bytes | None:
     )
 
 
+def text_attribute(begun: bytes, utf8: bytes) -> bytes:
+    """Return an attribute that is a text.
+
+    Args:
+        begun: it up to the length of its value.
+        utf8: the text.
+    """
+    length = _varints[len(utf8)]
+    size = _varints[1 + len(length) + len(utf8)]
+    whole = len(begun) + len(size) + 1 + len(length) + len(utf8)
+    return b"".join((ATTRIBUTES, _varints[whole], begun, size, b"\x0a", length, utf8))
+
+
 class _Attributes(dict[bytes, bytes]):
     """Attributes by what their lines say of them, without what stands between any two."""
 
@@ -67,13 +80,9 @@ class _Attributes(dict[bytes, bytes]):
             begun = _starts[key]
             if type(text) is not str or begun is None:
                 raise ValueError("no text")
-            utf8 = text.encode()
-            length = _varints[len(utf8)]
-            size = _varints[1 + len(length) + len(utf8)]
-            whole = len(begun) + len(size) + 1 + len(length) + len(utf8)
-            made = b"".join((_ATTRIBUTES, _varints[whole], begun, size, b"\x0a", length, utf8))
+            made = text_attribute(begun, text.encode())
         else:
-            made = protobuf.attributes(_ATTRIBUTES, [loads(b'{"key":%b}}' % piece)])
+            made = protobuf.attributes(ATTRIBUTES, [loads(b'{"key":%b}}' % piece)])
         if len(piece) <= _LONGEST:
             protobuf.remember(self, piece, made)
         return made
