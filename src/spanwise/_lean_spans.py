@@ -298,11 +298,20 @@ class LeanSpan(_Span):
 
     def _put_one(self, key: str, value: Any) -> bool:
         """Set a plain value; return False, and do not, where it needs a closer look."""
-        if type(value) is list:
-            value = tuple(value)  # as the SDK keeps it
-        if type(key) is not str or not key or not is_plain(value, self._limits):
+        limits = self._limits
+        kind = type(value)
+        if kind is str:
+            longest = limits.max_span_attribute_length
+            if longest is not None and len(value) > longest:
+                return False
+        elif kind is not int and kind is not bool and kind is not float:
+            if kind is list:
+                value = tuple(value)  # as the SDK keeps it
+            if not is_plain(value, limits):
+                return False
+        if type(key) is not str or not key:
             return False
-        most = self._limits.max_span_attributes
+        most = limits.max_span_attributes
         with self._lock:
             values = self._values
             if self._bounded is not None or self._end_time is not None:

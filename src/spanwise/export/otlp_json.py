@@ -29,6 +29,7 @@ BEHIND_SPAN: Final = b'],"scope":'
 _KEY: Final = "otlp"  # of what is remembered of an operation, and of an identity
 _REMEMBERED = 64
 _LONGEST_TEXT, _MOST_TEXTS = 64, 1024  # of keys and values that are remembered
+_MOST_SHORT = 4  # texts of one attribute that is remembered
 # These are seldom the same twice.
 _VARYING = frozenset((semconv.OBSERVATION_INPUT, semconv.OBSERVATION_OUTPUT))
 # Bits 8 and 9 of a span's flags: it is known whether its parent is remote, and it is.
@@ -210,13 +211,17 @@ def _told_apart(value: Any) -> Any:
 def _line(record: Record, behind: bytes, dumps: Callable[[Any], bytes]) -> bytes:
     """Return the line of a record, put together from what most spans have in common."""
     span = record.span
-    context: Any = span.context
-    parent = span.parent
+    context: Any
+    if type(span) is LeanSpan:
+        context, parent, kind = span._context, span._parent, span._kind
+        start, end = span._start_time, span._end_time
+    else:
+        context, parent, kind = span.context, span.parent, span.kind
+        start, end = span.start_time, span.end_time
     above, is_remote = b"", 0
     if parent is not None:
         above = b',"parentSpanId":"%016x"' % parent.span_id
         is_remote = _IS_REMOTE if parent.is_remote else 0
-    kind, start, end = span.kind, span.start_time, span.end_time
     pieces = [
         b'%b{"traceId":"%032x","spanId":"%016x"%b,"flags":%d,"name":%b,"kind":%d,'
         b'"startTimeUnixNano":"%d","endTimeUnixNano":"%d","attributes":['
@@ -234,14 +239,20 @@ def _line(record: Record, behind: bytes, dumps: Callable[[Any], bytes]) -> bytes
     ]
     for key, value in record.attributes.items():
         name = key if type(key) is str else _key(key)
-        if type(value) is int and -LARGEST_INT < value < LARGEST_INT:
+        of = type(value)
+        if of is str:
+            if len(value) < _LONGEST_TEXT and name not in _VARYING:
+                pieces.append(_short_texts[name, value])
+            else:
+                pieces += (_starts[name], b'{"stringValue":', dumps(value), b"}},")
+        elif of is int and -LARGEST_INT < value < LARGEST_INT:
             pieces += (_starts[name], b'{"intValue":"%d"}},' % value)
-        elif type(value) is not str:
-            pieces += (_starts[name], dumps(_value(value, 0)), b"},")
-        elif len(value) < _LONGEST_TEXT and name not in _VARYING:
+        elif of is float and value - value == 0:
+            pieces += (_starts[name], b'{"doubleValue":', dumps(value), b"}},")
+        elif of is tuple and _are_short(value):
             pieces.append(_short_texts[name, value])
         else:
-            pieces += (_starts[name], b'{"stringValue":', dumps(value), b"}},")
+            pieces += (_starts[name], dumps(_value(value, 0)), b"},")
     if len(pieces) > 1:
         pieces[-1] = pieces[-1][:-1]  # no comma behind the last one
     pieces.append(b"]")
@@ -280,12 +291,22 @@ class _Starts(dict[str, bytes]):
         return start
 
 
-class _ShortTexts(dict[tuple[str, str], bytes]):
-    """Attributes of short texts, with a comma behind them: most spans say what others said."""
+def _are_short(items: tuple[Any, ...]) -> bool:
+    """Return whether there are only a few short texts."""
+    if len(items) > _MOST_SHORT:
+        return False
+    for item in items:  # noqa: SIM110 - a plain loop is faster
+        if type(item) is not str or len(item) >= _LONGEST_TEXT:
+            return False
+    return True
 
-    def __missing__(self, said: tuple[str, str]) -> bytes:
+
+class _ShortTexts(dict[tuple[str, Any], bytes]):
+    """Attributes of a short text or a few, with a comma behind: most spans say what others said."""
+
+    def __missing__(self, said: tuple[str, Any]) -> bytes:
         key, value = said
-        whole = b'%b{"stringValue":%b}},' % (_starts[key], dumped(value))
+        whole = b"%b%b}," % (_starts[key], dumped(_value(value, 0)))
         if len(key) < _LONGEST_TEXT:
             _remember(self, said, whole, _MOST_TEXTS)
         return whole

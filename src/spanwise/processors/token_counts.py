@@ -28,12 +28,15 @@ from spanwise.export.record import SCOPE_NAME, Record
 from spanwise.instrumentation.vocabulary import COUNTS
 from spanwise.processors.open_spans import OpenSpan
 
+_TYPE: Final = semconv.OBSERVATION_TYPE
 _INPUT: Final = semconv.GEN_AI_USAGE_INPUT_TOKENS
 _OUTPUT: Final = semconv.GEN_AI_USAGE_OUTPUT_TOKENS
 _TOTAL: Final = semconv.OBSERVATION_USAGE_TOTAL_TOKENS
 _TOLD_IN: Final = frozenset((_INPUT, _OUTPUT, _TOTAL))
 _BELOW: Final = tuple(f"{name}." for name in COUNTS)
-_MODELS: Final = (semconv.GEN_AI_REQUEST_MODEL, semconv.GEN_AI_RESPONSE_MODEL)
+_REQUEST_MODEL: Final = semconv.GEN_AI_REQUEST_MODEL
+_RESPONSE_MODEL: Final = semconv.GEN_AI_RESPONSE_MODEL
+_RESPONSE_ID: Final = semconv.GEN_AI_RESPONSE_ID
 
 _REMEMBERED: Final = 1024
 _MOST_ALIKE: Final = 64
@@ -47,27 +50,31 @@ class _Call:
 
     Attributes:
         scopes: of the instrumentors that told of it; each does so once.
-        models: every name that they gave the model.
+        models: the name by which it was asked for, and the one that answered; None for none.
         response_id: the provider's id of the answer, where it was told.
     """
 
-    scopes: set[str]
-    models: set[Any]
+    scopes: tuple[str, ...]
+    models: tuple[Any, Any]
     response_id: Any
     start_ns: int
     end_ns: int
 
     def may_be(self, other: _Call) -> bool:
         """Return whether both may be the same call, of the same counts, the other ending first."""
-        if other.start_ns >= self.end_ns or self.scopes & other.scopes:
+        if other.start_ns >= self.end_ns or any(scope in other.scopes for scope in self.scopes):
             return False
         if self.response_id and other.response_id and self.response_id != other.response_id:
             return False
+        mine, others = self._named(), other._named()
         return (
-            not self.models
-            or not other.models
-            or any(_are_alike(str(one), str(two)) for one in self.models for two in other.models)
+            not mine
+            or not others
+            or any(_are_alike(str(one), str(two)) for one in mine for two in others)
         )
+
+    def _named(self) -> list[Any]:
+        return [model for model in self.models if model is not None]
 
 
 class TokenCounts:
@@ -108,12 +115,13 @@ class TokenCounts:
         span = record.span
         # Roots are compared with each other: which of them belong together nobody says.
         trace_id = span.context.trace_id if span.parent is not None and span.context else 0
+        get = record.attributes.get
         call = _Call(
-            scopes={record.scope.name if record.scope is not None else ""},
-            models={record.attributes[name] for name in _MODELS if name in record.attributes},
-            response_id=record.attributes.get(semconv.GEN_AI_RESPONSE_ID),
-            start_ns=span.start_time or 0,
-            end_ns=span.end_time or 0,
+            (record.scope.name if record.scope is not None else "",),
+            (get(_REQUEST_MODEL), get(_RESPONSE_MODEL)),
+            get(_RESPONSE_ID),
+            span.start_time or 0,
+            span.end_time or 0,
         )
         key = (trace_id, kind, *counts)
         alike = self._told.setdefault(key, [])
@@ -123,7 +131,7 @@ class TokenCounts:
             if other.end_ns <= call.start_ns:
                 break  # and so had those before it
             if call.may_be(other):
-                other.scopes |= call.scopes
+                other.scopes += call.scopes
                 return True
         alike.append(call)
         if len(alike) > _MOST_ALIKE:
@@ -144,11 +152,13 @@ def hand_on(opened: OpenSpan) -> None:
 
 
 def _counted(record: Record) -> Counted:
-    said = [record.attributes.get(name) for name in (_INPUT, _OUTPUT, _TOTAL)]
-    asked, answered, total = (count if type(count) is int else 0 for count in said)
+    get = record.attributes.get
+    asked, answered, total = get(_INPUT), get(_OUTPUT), get(_TOTAL)
+    asked = asked if type(asked) is int else 0
+    answered = answered if type(answered) is int else 0
     return Counted(
-        str(record.attributes.get(semconv.OBSERVATION_TYPE, "span")),
-        (asked, answered, 0 if asked or answered else total),
+        str(get(_TYPE, "span")),
+        (asked, answered, total if not (asked or answered) and type(total) is int else 0),
         record.scope is not None and record.scope.name == SCOPE_NAME,
     )
 
@@ -159,6 +169,8 @@ def _is_told(opened: OpenSpan, told: Counted) -> bool:
         told, [(kind, tokens) for (kind, _), tokens in list(opened.told.items())]
     ):
         return True
+    if opened.above is None:
+        return False
     for above in opened.all_above():
         outer = above.counted
         if outer is None or (outer.kind in MODEL_CALLS and outer.kind != told.kind):
@@ -172,6 +184,8 @@ def _is_told(opened: OpenSpan, told: Counted) -> bool:
 
 def _tell(opened: OpenSpan, told: Counted) -> None:
     """Let all spans above know that such tokens have been told."""
+    if opened.above is None:
+        return
     key = (told.kind, get_ident())
     for above in opened.all_above():
         sums = above.told.setdefault(key, [0, 0, 0])
