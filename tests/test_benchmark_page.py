@@ -5,6 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 
 import pytest
+from benchmarks import __main__ as runner
 from benchmarks import charts, report
 from benchmarks.contenders import PEERS
 from benchmarks.measures.latency import SHARES
@@ -20,7 +21,10 @@ RESULTS = {
             for shape in ("root", "nested", "root_async", "nested_async", "steps", "steps_async")
         },
     },
-    "payloads": {"text and leaves": {"hand": {"median": 5000.0}, "opik": {"failed": "slow"}}},
+    "payloads": {
+        "text and leaves": {"hand": {"median": 5000.0}, "opik": {"failed": "slow"}},
+        "leaves": {"hand": {"median": 2000.0}},
+    },
     "throughput": {
         "stock, API spans": {
             "produced": 1000,
@@ -72,6 +76,16 @@ def test_numbers_of_the_page_are_those_of_the_results(page):
     assert "| **Spanwise, no sink** | 6.50 | 3 % | 0.250 |" in text
     assert "| stock, API spans | 1,000 | 700 (70 %) | 11,000 |" in text
     assert "| call at the root, Spanwise, no sink, by hand = 1 | ≤ 0.3 | 0.250 | yes |" in text
+
+
+def test_the_page_is_the_same_from_results_that_were_stored(page, tmp_path, monkeypatch):
+    """Rows and columns keep the order in which they were measured."""
+    text = page.read_text(encoding="utf-8")
+    stored = tmp_path / "stored.json"
+    runner._store(stored, RESULTS)
+    monkeypatch.setattr(runner.environments, "prepare", lambda names: pytest.fail("it measures"))
+    assert 0 == runner.main(["--page", "--results", str(stored)])
+    assert text == stored.with_suffix(".md").read_text(encoding="utf-8")
 
 
 def test_what_failed_says_why(page):
