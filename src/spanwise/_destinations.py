@@ -38,7 +38,8 @@ class Destination:
         timeout_s: seconds that one request may take.
         compression: `none`, `gzip` or `deflate`.
         batch_spans: how many spans one request has at most.
-        batch_delay_s: seconds that a span may wait for others to be sent with it.
+        batch_delay_s: seconds that a span may wait for others to be sent with it, as long as they
+            do not fill a request.
         certificate: file of the certificate authorities to trust.
         client_key: file of the client's private key.
         client_certificate: file of the client's certificate.
