@@ -898,3 +898,30 @@ def test_threads_that_append_while_the_disk_comes_and_goes_lose_nothing(disk, ma
     for name in range(6):
         own = [x for x in disk.lines if x.startswith(line(name)[:-1] + b"-")]
         assert [line(name, n) for n in range(400)] == own
+
+
+@pytest.mark.parametrize("is_at_the_exit", [False, True])
+def test_what_interrupts_a_line_that_waited_does_not_write_it_again(
+    make, disk, patch, is_at_the_exit
+):
+    """A signal handler or a finalizer may end a span in the midst of it, in the same thread."""
+    if is_at_the_exit:
+
+        def start(thread):
+            raise RuntimeError("can't start new thread")
+
+        patch.setattr(threading.Thread, "start", start)
+    backlog = make()
+    own = backlog._own.get()
+    own.waiting.append(line("waited"))  # as where the disk has answered a moment ago
+    own.waiting_bytes += len(line("waited"))
+
+    def interrupt(_):
+        disk.during = None
+        backlog.append(line("interrupts"))
+
+    disk.during = interrupt
+    backlog.append(line("next"))
+    backlog.flush(WATCHDOG_S)
+    assert [line("waited"), line("interrupts"), line("next")] == disk.lines
+    assert 3 == backlog.written()

@@ -559,7 +559,12 @@ def left_by_the_dead(folder, processes, lines):
 
 
 def adopt_all(folder, parent, hang_at=None):
-    """Take what dead processes left until nothing is left, telling of each line."""
+    """Take what dead processes left until nothing is left, telling of each line.
+
+    Whoever does not hang begins when it is told to.
+    """
+    if hang_at is None:
+        parent.recv()
     taken = 0
     until = time.monotonic() + WATCHDOG_S
     while segments.processes(folder):
@@ -589,6 +594,9 @@ def test_of_many_that_adopt_at_once_one_takes_each(tmp_path):
     heard = [[children[0].hear()]]
     while heard[0][-1][0] != "hangs":
         heard[0].append(children[0].hear())
+    # Not before: under load the others might leave it nothing to hang at.
+    for child in children[1:]:
+        child.say("go")
     children[0].kill()
     heard[0] += children[0].heard_to_the_end()
     for child in children[1:]:

@@ -11,9 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import spanwise
 from spanwise import Destination, _state
-from spanwise.export import recent, segments, spool
+from spanwise.export import lines, recent, segments, spool
 from spanwise.export.lines import Handle
 from spanwise.export.places import Places
 from spanwise.export.recent import LONGEST, RecentLines
@@ -28,14 +27,18 @@ def line(number, size=30):
     return sealed(b'{"resourceSpans":[%d]}' % (10 ** max(6, size) + number))
 
 
+def line_of(parts):
+    return line(parts)[:-1]
+
+
 @pytest.fixture
 def make(tmp_path):
     """Make spools; what they hold is let go at the end."""
     made = []
 
-    def one():
+    def one(of=line_of):
         root = tmp_path / f"s{len(made)}"
-        made.append(Spool(Places(Destination(endpoint=ENDPOINT), root)))
+        made.append(Spool(Places(Destination(endpoint=ENDPOINT), root), line_of=of))
         return made[-1]
 
     yield one
@@ -61,19 +64,24 @@ def settle_all(each):
     return got
 
 
-def are_recent(lines):
-    return [type(found) is RecentLine for found in lines]
+def all_of(each):
+    mine, number = each.current()
+    return lines_of(segment_path(mine.folder, mine.process, number))
+
+
+def are_recent(found):
+    return [type(one) is RecentLine for one in found]
 
 
 def test_a_line_that_says_something_is_not_read(make, monkeypatch):
     """Until somebody asks for its bytes; its place is that in the file."""
     each = make()
     for number in range(5):
-        each.write(line(number), f"parts {number}")
+        each.write(line(number), number)
     with monkeypatch.context() as patch:
         patch.setattr(segments, "_lines", lambda *args, **options: pytest.fail("it was read"))
         found = read(each)
-    assert [f"parts {number}" for number in range(5)] == [one.parts for one in found]
+    assert list(range(5)) == [one.parts for one in found]
     mine, number = each.current()
     in_file = list(lines_of(segment_path(mine.folder, mine.process, number)))
     assert [one.end for one in in_file] == [one.end for one in found]
@@ -94,20 +102,26 @@ def test_the_same_lines_come_until_they_are_settled(make):
     assert [3, 4, 5] == [one.parts for one in read(each)]
 
 
-@pytest.mark.parametrize("between", [None, "large"])
-def test_what_says_nothing_or_is_long_is_read(make, between):
-    """With all that is behind it, in order, until the next line is one that was kept."""
+@pytest.mark.parametrize("between", ["nothing", "long", "wide"])
+def test_what_says_nothing_or_is_long_is_read_with_what_is_behind_it(make, between):
+    """In order, and in one go: what is sent together costs one request."""
     each = make()
-    each.write(line(0), "parts")
-    each.write(line(1, LONGEST), "parts") if between else each.write(line(1))
-    each.write(line(2), "parts")
-    each.write(line(3), "parts")
-    found = settle_all(each)
-    assert [line(0), line(1, LONGEST if between else 30), line(2), line(3)] == [
-        (one.data if type(one) is not RecentLine else line(0)[:-1]) + b"\n" for one in found
-    ]
+    odd = {
+        "nothing": line(1),
+        "long": line(1, LONGEST),
+        "wide": sealed(b'{"resourceSpans":["%s"]}' % ("\u00fc" * 1100).encode()),
+    }[between]
+    each.write(line(0), 0)
+    each.write(odd, None if between == "nothing" else 1)
+    each.write(line(2), 2)
+    each.write(line(3), 3)
+    found = read(each)
+    assert [line(0), odd, line(2), line(3)] == [one.data + b"\n" for one in found]
     assert [True, False, False, False] == are_recent(found)
-    each.write(line(4), "parts")
+    assert [one.end for one in found] == [one.end for one in all_of(each)]
+    assert [0, line(0)[:-1], odd[:-1]] == [found[0].parts, *[one.data for one in read(each, 2)]]
+    settle_all(each)
+    each.write(line(4), 4)
     assert [True] == are_recent(settle_all(each))
 
 
@@ -124,69 +138,99 @@ def test_of_more_lines_than_are_kept_the_oldest_are_read(make, monkeypatch):
     assert list(range(30, 35)) == [one.parts for one in settle_all(each)]
 
 
-def test_a_line_that_is_gone_is_no_line_and_the_rest_is_read(make):
-    """Whoever asks for its bytes is told; the next look is one at the file."""
+def test_what_is_settled_is_let_go(make):
+    """Nothing of it stays in the memory of a process that is idle."""
     each = make()
-    for number in range(3):
+    for number in range(5):
+        each.write(line(number), number)
+    mine, _ = each.current()
+    found = read(each)
+    mine.settle(found[2], 3)
+    assert [3, 4] == [one[3] for one in mine._recent._ahead]
+    mine.settle(found[4], 2)
+    assert not mine._recent._ahead
+    assert not mine._recent._written
+
+
+def test_a_file_that_was_cut_is_read_from_its_beginning(make):
+    """Whatever is remembered of what was there."""
+    each = make()
+    for number in range(4):
         each.write(line(number), number)
     mine, number = each.current()
     path = segment_path(mine.folder, mine.process, number)
+    mine.settle(read(each)[2], 3)
+    path.write_bytes(line(7))
     found = read(each)
-    path.write_bytes(path.read_bytes().replace(line(1), b"x" * (len(line(1)) - 1) + b"\n"))
-    assert line(0)[:-1] == found[0].data
-    with pytest.raises(OSError, match="not as it was written"):
-        _ = found[1].data
-    rest = settle_all(each)
-    assert [line(0)[:-1], line(2)[:-1]] == [one.data for one in rest]
-    assert [False, False] == are_recent(rest)
-    assert 1 == spanwise.stats()["torn.spool"]
+    assert [line(7)[:-1]] == [one.data for one in found]
+    assert [False] == are_recent(found)
 
 
 def test_lines_of_a_segment_that_was_deleted_are_not_sent(make):
-    """They count as lost, as if they had never been kept."""
+    """They count as lost; those that are on their way then can be put aside if they are refused."""
     each = make()
     for number in range(3):
         each.write(line(number), number)
     mine, number = each.current()
+    found = read(each)
     segment_path(mine.folder, mine.process, number).unlink()
     assert [] == read(each)
+    assert [line(number)[:-1] for number in range(3)] == [one.data for one in found]
     each.write(line(3), 3)
     assert [3] == [one.parts for one in settle_all(each)]
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="the platform has no such signal")
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("inner", ["whole", "torn"])
+@pytest.mark.parametrize("when", ["before", "between", "after"])
 def test_a_signal_that_writes_in_the_midst_of_a_line_leaves_both_in_their_places(
-    make, monkeypatch, when
+    make, monkeypatch, when, inner
 ):
     """Both lines are equally long, so that one could be taken for the other."""
     each = make()
     each.write(line(0), 0)
-    usual = Handle.write
+    usual, written = Handle.write, os.write
     waiting = [1]
 
-    def interrupted(handle, data):
-        if not waiting:
-            return usual(handle, data)
-        waiting.clear()
-        if when == "before":
+    def interrupt():
+        if waiting:
+            waiting.clear()
             os.kill(os.getpid(), signal.SIGUSR1)
+
+    def interrupted(handle, data):
+        if when == "before":
+            interrupt()
         end = usual(handle, data)
         if when == "after":
-            os.kill(os.getpid(), signal.SIGUSR1)
+            interrupt()
         return end
 
-    before = signal.signal(signal.SIGUSR1, lambda *_: each.write(line(8), 8))
+    def written_between(fd, data):
+        if when == "between":
+            interrupt()
+        return written(fd, data)
+
+    def write_within(*_):
+        with monkeypatch.context() as patch:
+            if inner == "torn":
+                patch.setattr(lines.os, "write", lambda fd, data: written(fd, data[:7]))
+                with pytest.raises(OSError, match="only a part"):
+                    each.write(line(8), 8)
+            else:
+                each.write(line(8), 8)
+
+    before = signal.signal(signal.SIGUSR1, write_within)
     try:
-        monkeypatch.setattr(Handle, "write", interrupted)
-        each.write(line(1), 1)
+        with monkeypatch.context() as patch:
+            patch.setattr(Handle, "write", interrupted)
+            patch.setattr(lines.os, "write", written_between)
+            each.write(line(1), 1)
     finally:
         signal.signal(signal.SIGUSR1, before)
     each.write(line(2), 2)
     found = settle_all(each)
-    order = [0, 8, 1, 2] if when == "before" else [0, 1, 8, 2]
-    assert [True, False, False, False] == are_recent(found)
-    assert [line(number)[:-1] for number in order[1:]] == [one.data for one in found[1:]]
+    order = [0, 1, 2] if inner == "torn" else [0, 1, 8, 2] if when == "after" else [0, 8, 1, 2]
+    assert [line(number)[:-1] for number in order] == [one.data for one in found]
     each.write(line(3), 3)
     assert [3] == [one.parts for one in settle_all(each)]
 
@@ -194,8 +238,7 @@ def test_a_signal_that_writes_in_the_midst_of_a_line_leaves_both_in_their_places
 steps = st.lists(
     st.tuples(st.just("write"), st.integers(6, 40), st.booleans())
     | st.tuples(st.just("write"), st.integers(6, 40), st.booleans())
-    | st.tuples(st.just("settle"), st.integers(1, 9), st.integers(0, 9))
-    | st.tuples(st.just("forget"), st.none(), st.none()),
+    | st.tuples(st.just("settle"), st.integers(1, 9), st.integers(0, 9)),
     max_size=60,
 )
 
@@ -212,17 +255,15 @@ def test_whatever_is_written_and_settled_comes_once_in_its_order(make, steps):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(spool, "_SEGMENT_BYTES", 400)
         patch.setattr(recent, "_MOST_LINES", 7)
-        each = make()
+        each = make(lambda parts: line(*parts)[:-1])
         written, got = [], []
         for step, one, other in steps:
             mine, number = each.current()
             if step == "write":
                 written.append(line(len(written), one))
-                each.write(written[-1], (len(written) - 1,) if other else None)
+                each.write(written[-1], (len(written) - 1, one) if other else None)
             elif mine is None:
                 continue
-            elif step == "forget":
-                mine._recent.forget()
             else:
                 found = mine.read(one, MANY_BYTES, written_to=number)
                 kept = found[: len(found) - other] if other < len(found) else []
@@ -239,23 +280,18 @@ def test_whatever_is_written_and_settled_comes_once_in_its_order(make, steps):
 
 def check(found, got, written):
     first = len(got) - len(found)
-    for position, one in enumerate(found, first):
-        if type(one) is RecentLine:
-            assert (position,) == one.parts
-            assert len(written[position]) == one.end - one._start
-        else:
-            assert written[position] == one.data + b"\n"
+    assert written[first : len(got)] == [one.data + b"\n" for one in found]
 
 
 def test_what_is_kept_is_bounded():
     """Whoever never reads costs no more than so many lines."""
-    lines = RecentLines()
+    kept = RecentLines(line_of)
     for number in range(3 * recent._MOST_LINES):
-        lines.add((1, number, number + 1, None))
-    assert recent._MOST_LINES == len(lines._written)
-    assert [] == lines.behind(1, 0, 5, MANY_BYTES)
+        kept.add(1, number + 1, b"x", None)
+    assert recent._MOST_LINES == len(kept._written)
+    assert [] == kept.behind(1, 0, 5, MANY_BYTES)
     first = 2 * recent._MOST_LINES
-    assert [first, first + 1] == [one[1] for one in lines.behind(1, first, 2, MANY_BYTES)]
+    assert [first, first + 1] == [one[1] for one in kept.behind(1, first, 2, MANY_BYTES)]
 
 
 def test_spools_that_nobody_here_sends_keep_nothing(tmp_path: Path):
@@ -263,5 +299,5 @@ def test_spools_that_nobody_here_sends_keep_nothing(tmp_path: Path):
     each = Spool(Places(None, tmp_path))
     each.write(line(0), "parts")
     mine, _ = each.current()
-    assert not mine._recent._written
+    assert mine._recent is None
     each.close()

@@ -64,11 +64,21 @@ def spare(tmp_path, monkeypatch):
 class Telling(Spool):
     """A spool that is told what its lines say, so that they need not be read again."""
 
-    def write(self, line, parts=("something",)):
-        super().write(line, parts)
+    def __init__(self, *given):
+        super().__init__(*given, line_of=lambda parts: parts[:-1])
+
+    def write(self, line, parts=None):
+        super().write(line, parts or line)
 
 
-@pytest.fixture(params=[Spool, Telling], ids=["read", "recent"])
+class TellingSome(Telling):
+    """Likewise, of every other line."""
+
+    def write(self, line, parts=None):
+        Spool.write(self, line, line if number_of(line) % 2 else None)
+
+
+@pytest.fixture(params=[Spool, Telling, TellingSome], ids=["read", "recent", "some"])
 def make(tmp_path, request):
     """Make spools in one folder; they are closed at the end."""
     made = []

@@ -238,7 +238,7 @@ class Backlog:
             held: list[bool] = []
             try:
                 _acquire(own.lock, patience_s, held)
-                if not held[0]:
+                if not held[0] or own.is_writing_first:
                     return False
                 self._write_first(own)
             except Exception as error:  # whatever it was, the line is kept
@@ -259,7 +259,7 @@ class Backlog:
         Else those who make lines could be quicker than the thread that writes them.
         """
         for _ in range(_MOST_HELPED):
-            if own.is_slow or not own.waiting:
+            if own.is_slow or own.is_writing_first or not own.waiting:
                 break
             self._write_first(own)
         return not own.waiting
@@ -270,10 +270,14 @@ class Backlog:
             return
         since = monotonic()
         line = own.waiting[0]
-        self._write(line)
-        own.written += 1
-        if own.waiting and own.waiting[0] is line:  # a close may have given it up
-            own.waiting.popleft()
+        own.is_writing_first = True
+        try:
+            self._write(line)
+            own.written += 1
+            if own.waiting and own.waiting[0] is line:  # a close may have given it up
+                own.waiting.popleft()
+        finally:
+            own.is_writing_first = False
         # Threads that add at once may have miscounted.
         own.waiting_bytes = own.waiting_bytes - len(line) if own.waiting else 0
         own.is_failing = False
@@ -297,6 +301,8 @@ class _Own:
         self.waiting: deque[bytes] = deque()
         self.waiting_bytes = 0
         self.taken = 0
+        # Seen only by what interrupts it in the same thread, as a signal handler does.
+        self.is_writing_first = False
         # Lines go to the thread at once while it is slow; they may go elsewhere while it fails.
         self.is_slow = False
         self.is_failing = False

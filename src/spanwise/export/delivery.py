@@ -15,7 +15,7 @@ from spanwise.export.policy import Action, Answer, Verdict
 from spanwise.export.segments import Line
 
 _MOST_READ_LINES = 512
-_BYTES_OF_A_BITE = 4096  # packed in a part of the time in which nobody need rest
+_BYTES_OF_A_BITE = 2048  # packed in a part of the time in which nobody need rest
 
 
 @dataclass(slots=True)  # frozen ones take three times as long to make
@@ -166,7 +166,7 @@ class Delivery:
 
     def _packed(self, line: Line) -> Parcel:
         parcel = self._courier.pack(line)
-        self._unrested_bytes += parcel.size
+        self._unrested_bytes += parcel.size or len(line.data)
         if self._unrested_bytes > _BYTES_OF_A_BITE:
             self._unrested_bytes = 0
             self.rest()

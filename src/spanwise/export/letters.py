@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import orjson
 
 from spanwise import _guard
-from spanwise._destinations import DEFAULT_BATCH_DELAY_S, TRACES_PATH, Destination
+from spanwise._destinations import TRACES_PATH, Destination
 from spanwise.export import policy, segments
 from spanwise.export.delivery import Parcel
 from spanwise.export.otlp import OtlpCourier
@@ -59,7 +59,7 @@ class LetterCourier:
 
     most_lines = 1
     most_bytes = MOST_BYTES
-    linger_s = DEFAULT_BATCH_DELAY_S
+    linger_s = 0.0
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ from spanwise._destinations import Destination
 from spanwise.export import policy, wire
 from spanwise.export.delivery import Parcel
 from spanwise.export.otlp_json import LineEncoder
+from spanwise.export.otlp_operations import line_from
 from spanwise.export.policy import Action, Answer, Verdict
 from spanwise.export.record import Record
 from spanwise.export.segments import Line
@@ -106,7 +107,7 @@ class OtlpSink:
         self.spool_max_bytes = spool_max_bytes
         self._line = LineEncoder(destination.dialects)
         self._lines = SpooledLines(
-            OtlpCourier(destination), destination, spool_dir, spool_max_bytes
+            OtlpCourier(destination), destination, spool_dir, spool_max_bytes, line_from
         )
 
     def write(self, record: Record) -> None:

@@ -48,20 +48,24 @@ def operation_line(
         return None
     context: Any = span._context
     parent = span._parent
-    above = b""
     flags = context[3] & 0xFF | 0x100
-    if parent is not None:
-        above = b',"parentSpanId":"%016x"' % parent[1]
-        if parent[2]:
-            flags |= 0x200
-    line = (
+    if parent is not None and parent[2]:
+        flags |= 0x200
+    parts = (*(context, parent, flags, name, start, end, who, known, went_in, came_out, behind),)
+    return line_from(parts), parts
+
+
+def line_from(parts: Parts) -> bytes:
+    """Return the line that says so."""
+    context, parent, flags, name, start, end, who, known, went_in, came_out, behind = parts
+    return (
         b'{"resourceSpans":[{"scopeSpans":[{"spans":['
         b'{"traceId":"%032x","spanId":"%016x"%b,"flags":%d,"name":%b,"kind":1,"startTimeUnixNano":"%d",'
         b'"endTimeUnixNano":"%d","attributes":[%b%b%b%b],"status":{"code":0}}%b'
         % (
             context[0],
             context[1],
-            above,
+            b"" if parent is None else b',"parentSpanId":"%016x"' % parent[1],
             flags,
             name,
             start,
@@ -72,7 +76,4 @@ def operation_line(
             b"" if came_out is None else _OUT + dumps(came_out) + b"}}",
             behind,
         )
-    )
-    return line, (
-        *(context, parent, flags, name, start, end, who, known, went_in, came_out, behind),
     )

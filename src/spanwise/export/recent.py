@@ -13,7 +13,8 @@ from itertools import islice
 from typing import Any, Final
 
 LONGEST: Final = 4096  # bytes of a line of which something is kept
-_MOST_LINES: Final = 2048
+_LONGEST_OTHER: Final = 2048  # of one that is not ASCII: each of its characters may take four
+_MOST_LINES: Final = 1024
 
 # The number of its segment, where it begins there, where it ends, what it says.
 Written = tuple[int, int, int, Any]
@@ -22,14 +23,27 @@ Written = tuple[int, int, int, Any]
 class RecentLines:
     """Lines of one process's segments: added by whoever writes, taken by the thread that sends.
 
-    Attributes:
-        add: takes a line that was written; where there are too many the oldest one goes.
+    Args:
+        line_of: makes a line, without its newline, anew from what it says.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, line_of: Callable[[Any], bytes]) -> None:
+        self.line_of = line_of
         self._written: deque[Written] = deque(maxlen=_MOST_LINES)
-        self._ahead: deque[Written] = deque()
-        self.add: Callable[[Written], None] = self._written.append
+        self._ahead: deque[Written] = deque()  # the sending thread's own
+
+    def add(self, number: int, end: int, line: bytes, parts: Any) -> None:
+        """Take a line that was written, unless it is long; of too many the oldest one goes.
+
+        Args:
+            number: of its segment.
+            end: where it ends there.
+            line: with its newline.
+            parts: what it says.
+        """
+        length = len(line)
+        if length <= _LONGEST_OTHER or (length <= LONGEST and line.isascii()):
+            self._written.append((number, end - length, end, parts))
 
     def behind(self, number: int, offset: int, most_lines: int, most_bytes: int) -> list[Written]:
         """Return the lines that stand one after another behind a place; none if none begins there.
@@ -41,8 +55,7 @@ class RecentLines:
             most_bytes: after which no further line is added.
         """
         ahead = self._ahead
-        while ahead and ahead[0][:2] < (number, offset):
-            ahead.popleft()
+        self.drop_before(number, offset)
         try:
             while len(ahead) < most_lines:  # one at a time: others go on adding
                 written = self._written.popleft()
@@ -59,7 +72,8 @@ class RecentLines:
             offset = written[2]
         return lines
 
-    def forget(self) -> None:
-        """Have what is there read from the file."""
-        self._ahead.clear()
-        self._written.clear()
+    def drop_before(self, number: int, offset: int) -> None:
+        """Let go of lines that are settled."""
+        ahead = self._ahead
+        while ahead and ahead[0][:2] < (number, offset):
+            ahead.popleft()

@@ -62,21 +62,19 @@ class Line:
 
 
 class RecentLine(Line):
-    """A line that this process wrote a moment ago, and that is read only if it has to be.
+    """A line that this process wrote a moment ago; its bytes are made anew when they are asked for.
 
     Args:
-        segments: in which it is.
+        line_of: makes them.
         number: of its segment.
-        start: where it begins there.
-        end: where it ends.
+        end: where it ends there.
         parts: what it says.
     """
 
-    __slots__ = ("_segments", "_start")
+    __slots__ = ("_line_of",)
 
-    def __init__(self, segments: Segments, number: int, start: int, end: int, parts: Any) -> None:
-        self._segments = segments
-        self._start = start
+    def __init__(self, line_of: Callable[[Any], bytes], number: int, end: int, parts: Any) -> None:
+        self._line_of = line_of
         self.number = number
         self.end = end
         self.torn = 0
@@ -84,12 +82,8 @@ class RecentLine(Line):
 
     @property
     def data(self) -> bytes:  # type: ignore[override]
-        """Without its newline.
-
-        Raises:
-            OSError: it is not in the file any more; what is there is read from the file then.
-        """
-        return self._segments.read_again(self.number, self._start, self.end - 1)
+        """Without its newline, as it was written."""
+        return self._line_of(self.parts)
 
 
 def sealed(text: bytes) -> bytes:
@@ -308,11 +302,29 @@ class Segments:
         # A cursor may be damaged as well: no line begins where none ended.
         if at > size or (at not in (0, size) and _read(fd, 1, at - 1) != b"\n"):
             at = 0
-        elif self._recent is not None and (
-            written := self._recent.behind(self._number, at, most_lines, most_bytes)
-        ):
-            return [RecentLine(self, *one) for one in written], 0, written[-1][2]
-        return _lines(fd, self._number, at, most_lines, most_bytes, is_ended=is_ended, rest=rest)
+        recent = self._recent_behind(at, most_lines, most_bytes) if at == self._offset else []
+        if recent:
+            begun, at = at, recent[-1].end
+            most_lines -= len(recent)
+            most_bytes -= at - begun
+            if at >= size or most_lines <= 0 or most_bytes <= 0:
+                return recent, 0, at
+        # What is behind those goes with them: a request costs as much as many lines.
+        lines, torn, end = _lines(
+            fd, self._number, at, most_lines, most_bytes, is_ended=is_ended, rest=rest
+        )
+        return recent + lines, torn, end
+
+    def _recent_behind(self, offset: int, most_lines: int, most_bytes: int) -> list[Line]:
+        """Return the lines behind a place in the current segment that need not be read."""
+        recent = self._recent
+        if recent is None:
+            return []
+        line_of, number = recent.line_of, self._number
+        return [
+            RecentLine(line_of, number, end, parts)
+            for _, _, end, parts in recent.behind(number, offset, most_lines, most_bytes)
+        ]
 
     def _is_removed(self, stream: FileIO, end: int) -> bool:
         """Remove the segment, all of which is settled; return False where it grew meanwhile.
@@ -341,27 +353,12 @@ class Segments:
             self._move(self._number, 0)
         return not late
 
-    def read_again(self, number: int, start: int, end: int) -> bytes:
-        """Return a line by its place.
-
-        Raises:
-            OSError: it is not there, or not as it was written.
-        """
-        try:
-            with open(segment_path(self.folder, self.process, number), "rb", buffering=0) as stream:
-                line = _read(stream.fileno(), end - start, start)
-            if not _is_whole(line):
-                raise OSError(errno.EIO, "a line is not as it was written")
-        except OSError:
-            if self._recent is not None:
-                self._recent.forget()
-            raise
-        return line
-
     def _move(self, number: int, offset: int) -> None:
         if (number, offset) != (self._number, self._offset):
             self._number, self._offset = number, offset
             self.lease.move_cursor(number, offset)
+            if self._recent is not None:
+                self._recent.drop_before(number, offset)
 
     def _count_torn(self, torn: int) -> None:
         if torn > 0:
@@ -421,7 +418,9 @@ def _lines(
             lines.append(Line(piece, number, end, torn))
             if not len(lines) % _LINES_OF_A_BITE:
                 rest()
-        elif piece:
+        elif not piece:
+            rest()
+        else:
             rest()
             before = lines[-1].end if lines else offset
             whole = intact(piece)

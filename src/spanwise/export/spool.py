@@ -19,7 +19,7 @@ from spanwise.export.cap import Cap, forget_the_dead
 from spanwise.export.leases import Lease
 from spanwise.export.lines import GoneError, Handle, holds
 from spanwise.export.places import Places
-from spanwise.export.recent import LONGEST, RecentLines, Written
+from spanwise.export.recent import RecentLines
 from spanwise.export.segments import FIRST, Segments
 
 _SEGMENT_BYTES = 4 << 20
@@ -39,7 +39,7 @@ class _Open:
     handle: Handle
     lease_seen_at: float
     begun_at: float
-    recent: Callable[[Written], None] | None
+    recent: RecentLines | None
     lines: int = 0
 
 
@@ -49,10 +49,18 @@ class Spool:
     Args:
         places: where they may lie.
         most_bytes: of all segments in the destination's folder; the oldest go first.
+        line_of: makes a line, without its newline, anew from what it says; without it nothing of
+            what lines say is kept in memory.
     """
 
-    def __init__(self, places: Places, most_bytes: int = _settings.DEFAULT_MAX_BYTES) -> None:
+    def __init__(
+        self,
+        places: Places,
+        most_bytes: int = _settings.DEFAULT_MAX_BYTES,
+        line_of: Callable[[Any], bytes] | None = None,
+    ) -> None:
         self.places = places
+        self._line_of = line_of
         self._segment_bytes = max(1, min(_SEGMENT_BYTES, most_bytes // 8))
         if places.destination is not None:
             self._cap, self._segment_s = Cap(most_bytes), float("inf")
@@ -66,7 +74,7 @@ class Spool:
 
         Args:
             line: with its newline.
-            parts: what it says, for the thread that sends it.
+            parts: what it says, for the thread that sends it; see `line_of`.
 
         Raises:
             OSError: it is not in the spool, or only a part of it.
@@ -82,19 +90,18 @@ class Spool:
                         self._go_on(written)
                     if now - written.lease_seen_at >= _LEASE_LOOK_EVERY_S:
                         self._look(written, now)
-                    before = written.lines
+                    tries = own.tries = own.tries + 1
                     end = written.handle.write(line)
                     written.lines += 1
                     recent = written.recent
-                    # Where a signal handler wrote in the midst of this, both places are uncertain.
+                    # Where a signal handler wrote in the midst of this, the place is uncertain.
                     if (
                         parts is not None
                         and recent is not None
                         and own.depth == 1
-                        and written.lines == before + 1
-                        and (length := len(line)) <= LONGEST
+                        and own.tries == tries
                     ):
-                        recent((written.number, end - length, end, parts))
+                        recent.add(written.number, end, line, parts)
                     break
                 except GoneError:
                     own.open = None
@@ -157,9 +164,9 @@ class Spool:
         try:
             handle = Handle(path, is_new=True)
             now = time.monotonic()
-            mine = Segments(folder, process, lease, recent := RecentLines())
-            add = recent.add if self._cap.is_sent else None
-            made = _Open(mine, FIRST, handle, now, now, add)
+            recent = RecentLines(self._line_of) if self._line_of is not None else None
+            mine = Segments(folder, process, lease, recent)
+            made = _Open(mine, FIRST, handle, now, now, recent)
         finally:
             # A span that ended in the midst of this may have made them already.
             is_wanted = made is not None and own.open is None
@@ -209,6 +216,7 @@ class _Own:
     def __init__(self) -> None:
         self.open: _Open | None = None
         self.depth = 0
+        self.tries = 0
 
     def let_go(self) -> None:
         """Close what a forked child inherited."""

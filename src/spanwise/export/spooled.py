@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -25,6 +26,7 @@ class SpooledLines:
         destination: by which the folder is named.
         root: in which spools lie; None for the user's own.
         most_bytes: of what waits for the destination; the oldest goes first.
+        line_of: makes the object that was appended anew from what it says.
 
     Attributes:
         notes_starts: whether a span that starts was noted at all, so that its end has to be.
@@ -36,8 +38,13 @@ class SpooledLines:
         destination: Destination,
         root: Path | None = None,
         most_bytes: int = _settings.DEFAULT_MAX_BYTES,
+        line_of: Callable[[Any], bytes] | None = None,
     ) -> None:
-        spool = Spool(Places(destination, root), most_bytes)
+        spool = Spool(
+            Places(destination, root),
+            most_bytes,
+            None if line_of is None else lambda parts: sealed(line_of(parts))[:-1],
+        )
         target = f"the spool for {courier.target}"
         self._backlog = Backlog("spool", target, spool.write, spool.holds)
         self._started = StartedSpans(spool, self._backlog, target)
@@ -59,7 +66,7 @@ class SpooledLines:
 
         Args:
             text: of the object.
-            parts: what it says, as the courier knows it, if it is sent by this process.
+            parts: what it says; see `line_of`.
         """
         self._backlog.append(sealed(text), parts)
         self._drainer.notify()

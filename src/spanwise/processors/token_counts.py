@@ -54,7 +54,7 @@ class _Call:
         response_id: the provider's id of the answer, where it was told.
     """
 
-    scopes: tuple[str, ...]
+    scopes: set[str]
     models: tuple[Any, Any]
     response_id: Any
     start_ns: int
@@ -62,7 +62,7 @@ class _Call:
 
     def may_be(self, other: _Call) -> bool:
         """Return whether both may be the same call, of the same counts, the other ending first."""
-        if other.start_ns >= self.end_ns or any(scope in other.scopes for scope in self.scopes):
+        if other.start_ns >= self.end_ns or self.scopes & other.scopes:
             return False
         if self.response_id and other.response_id and self.response_id != other.response_id:
             return False
@@ -117,7 +117,7 @@ class TokenCounts:
         trace_id = span.context.trace_id if span.parent is not None and span.context else 0
         get = record.attributes.get
         call = _Call(
-            (record.scope.name if record.scope is not None else "",),
+            {record.scope.name if record.scope is not None else ""},
             (get(_REQUEST_MODEL), get(_RESPONSE_MODEL)),
             get(_RESPONSE_ID),
             span.start_time or 0,
@@ -131,7 +131,7 @@ class TokenCounts:
             if other.end_ns <= call.start_ns:
                 break  # and so had those before it
             if call.may_be(other):
-                other.scopes += call.scopes
+                other.scopes |= call.scopes
                 return True
         alike.append(call)
         if len(alike) > _MOST_ALIKE:
