@@ -125,17 +125,22 @@ def test_what_says_nothing_or_is_long_is_read_with_what_is_behind_it(make, betwe
     assert [True] == are_recent(settle_all(each))
 
 
-def test_of_more_lines_than_are_kept_the_oldest_are_read(make, monkeypatch):
-    """None is left out, and what is kept is found again."""
+def test_of_more_lines_than_are_kept_the_newest_are_read(make, monkeypatch):
+    """None is left out, and there is room for others once those are sent."""
     monkeypatch.setattr(recent, "_MOST_LINES", 10)
     each = make()
     for number in range(35):
         each.write(line(number), number)
     mine, _ = each.current()
     first = read(each, most_lines=30)
-    assert [False] * 30 == are_recent(first)
+    assert [True] * 10 + [False] * 20 == are_recent(first)
     mine.settle(first[-1], 30)
-    assert list(range(30, 35)) == [one.parts for one in settle_all(each)]
+    assert [False] * 5 == are_recent(settle_all(each))
+    for number in range(35, 50):
+        each.write(line(number), number)
+    rest = settle_all(each)
+    assert [True] * 10 + [False] * 5 == are_recent(rest)
+    assert [line(number)[:-1] for number in range(35, 50)] == [one.data for one in rest]
 
 
 def test_what_is_settled_is_let_go(make):
@@ -289,9 +294,9 @@ def test_what_is_kept_is_bounded():
     for number in range(3 * recent._MOST_LINES):
         kept.add(1, number + 1, b"x", None)
     assert recent._MOST_LINES == len(kept._written)
-    assert [] == kept.behind(1, 0, 5, MANY_BYTES)
-    first = 2 * recent._MOST_LINES
-    assert [first, first + 1] == [one[1] for one in kept.behind(1, first, 2, MANY_BYTES)]
+    assert [0, 1] == [one[1] for one in kept.behind(1, 0, 2, MANY_BYTES)]
+    assert [] == kept.behind(1, 2 * recent._MOST_LINES, 5, MANY_BYTES)
+    assert not kept._written
 
 
 def test_spools_that_nobody_here_sends_keep_nothing(tmp_path: Path):

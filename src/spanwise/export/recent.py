@@ -29,11 +29,11 @@ class RecentLines:
 
     def __init__(self, line_of: Callable[[Any], bytes]) -> None:
         self.line_of = line_of
-        self._written: deque[Written] = deque(maxlen=_MOST_LINES)
+        self._written: deque[Written] = deque()
         self._ahead: deque[Written] = deque()  # the sending thread's own
 
     def add(self, number: int, end: int, line: bytes, parts: Any) -> None:
-        """Take a line that was written, unless it is long; of too many the oldest one goes.
+        """Take a line that was written, unless it is long, or too many have not been taken yet.
 
         Args:
             number: of its segment.
@@ -41,6 +41,8 @@ class RecentLines:
             line: with its newline.
             parts: what it says.
         """
+        if len(self._written) >= _MOST_LINES:  # nobody sends just now; these come first then
+            return
         length = len(line)
         if length <= _LONGEST_OTHER or (length <= LONGEST and line.isascii()):
             self._written.append((number, end - length, end, parts))
