@@ -46,8 +46,9 @@ class OtlpCourier:
     def pack(self, line: Line) -> Parcel:
         """Make the wire's bytes of a span."""
         try:
-            encoded = line.parts and wire.encoded_operation(line.parts)
-            encoded = encoded or wire.encoded(line.data)
+            encoded = None if line.parts is None else wire.encoded_operation(line.parts)
+            if encoded is None:
+                encoded = wire.encoded(line.data)
         except ValueError:
             return Parcel(line, None, 0)
         return Parcel(line, encoded, len(encoded.span) + len(encoded.group))

@@ -51,7 +51,7 @@ def operation_line(
     flags = context[3] & 0xFF | 0x100
     if parent is not None and parent[2]:
         flags |= 0x200
-    parts = (*(context, parent, flags, name, start, end, who, known, went_in, came_out, behind),)
+    parts = (context, parent, flags, name, start, end, who, known, went_in, came_out, behind)
     return line_from(parts), parts
 
 

@@ -1,4 +1,4 @@
-"""What the last lines say that a process wrote to its spool, for its own thread that sends them.
+"""What lines say that a process wrote to its spool, until its own thread takes them to be sent.
 
 The lines need not be read again from the file, in which they are: whoever asks for a place where
 none of these begins reads the file. The lines themselves are not kept: memory that is used anew
